@@ -1,0 +1,151 @@
+/**
+ * The one error type of the project and the closed set of reasons it can have.
+ *
+ * A reason is the public, stable name of what went wrong; the status a gRPC client sees follows from it and from nothing
+ * else. Foreign errors (SQLite, the file system, the parser) become a `DriverError` once, where they enter, and a gRPC
+ * status or an exit code once, where they leave.
+ */
+
+/** The canonical status names of gRPC (https://grpc.io/docs/guides/status-codes/) that this project answers. */
+export type StatusName =
+  | "UNKNOWN"
+  | "CANCELLED"
+  | "INVALID_ARGUMENT"
+  | "DEADLINE_EXCEEDED"
+  | "NOT_FOUND"
+  | "ALREADY_EXISTS"
+  | "PERMISSION_DENIED"
+  | "RESOURCE_EXHAUSTED"
+  | "FAILED_PRECONDITION"
+  | "ABORTED"
+  | "UNIMPLEMENTED"
+  | "INTERNAL"
+  | "UNAVAILABLE"
+  | "DATA_LOSS"
+  | "UNAUTHENTICATED";
+
+/** Every reason and the status it is answered with. */
+export const STATUS_OF_REASON = {
+  INVALID_REQUEST: "INVALID_ARGUMENT",
+  SQL_ERROR: "INVALID_ARGUMENT",
+  REQUEST_ID_REUSED: "INVALID_ARGUMENT",
+
+  PROJECT_NOT_FOUND: "NOT_FOUND",
+  TRANSACTION_NOT_FOUND: "NOT_FOUND",
+  TABLE_NOT_FOUND: "NOT_FOUND",
+  FILE_NOT_FOUND: "NOT_FOUND",
+  ENTITY_NOT_FOUND: "NOT_FOUND",
+
+  PATH_OUTSIDE_PROJECT: "PERMISSION_DENIED",
+  FILE_NOT_READABLE: "PERMISSION_DENIED",
+  STATEMENT_NOT_ALLOWED: "PERMISSION_DENIED",
+  ROLE_NOT_ALLOWED: "PERMISSION_DENIED",
+  UNAUTHENTICATED: "UNAUTHENTICATED",
+
+  CONSTRAINT_UNIQUE: "ALREADY_EXISTS",
+  TABLE_ALREADY_EXISTS: "ALREADY_EXISTS",
+  CONSTRAINT_FOREIGN_KEY: "FAILED_PRECONDITION",
+  CONSTRAINT_CHECK: "FAILED_PRECONDITION",
+  CONSTRAINT_NOT_NULL: "FAILED_PRECONDITION",
+  CONSTRAINT_TRIGGER: "FAILED_PRECONDITION",
+  CONSTRAINT_DATATYPE: "FAILED_PRECONDITION",
+  TEMP_TABLE_STATE: "FAILED_PRECONDITION",
+  FILE_NOT_INDEXABLE: "FAILED_PRECONDITION",
+  DATABASE_READ_ONLY: "FAILED_PRECONDITION",
+
+  OVERLOADED: "UNAVAILABLE",
+  DRAINING: "UNAVAILABLE",
+  DATABASE_BUSY: "UNAVAILABLE",
+
+  DEADLINE_EXCEEDED: "DEADLINE_EXCEEDED",
+  CANCELLED: "CANCELLED",
+  TRANSACTION_EXPIRED: "ABORTED",
+  SNAPSHOT_EXPIRED: "ABORTED",
+
+  DISK_FULL: "RESOURCE_EXHAUSTED",
+  LIMIT_EXCEEDED: "RESOURCE_EXHAUSTED",
+
+  DATABASE_CORRUPT: "DATA_LOSS",
+  COMMIT_OUTCOME_UNKNOWN: "UNKNOWN",
+  NOT_IMPLEMENTED: "UNIMPLEMENTED",
+  INTERNAL: "INTERNAL",
+} as const satisfies Record<string, StatusName>;
+
+/** A stable, public name of what went wrong: `ErrorInfo.reason` on the wire. */
+export type Reason = keyof typeof STATUS_OF_REASON;
+
+/** What a `DriverError` carries beside its reason and message. */
+export interface DriverErrorOptions {
+  /** What the operator or caller should do about it, one sentence. */
+  readonly hint?: string;
+  /** SQLite's extended result code by name, for example `SQLITE_CONSTRAINT_UNIQUE`. */
+  readonly sqliteCode?: string;
+  /** The request field that is at fault, in proto spelling, for example `file_path`. */
+  readonly field?: string;
+  /** How long a client should wait before it tries again, in milliseconds. */
+  readonly retryAfterMs?: number;
+  /** The error this one was made from; for logs, never sent to a client. */
+  readonly cause?: unknown;
+}
+
+/** The plain form of a `DriverError`, as it crosses a process border. */
+export interface SerializedDriverError extends Omit<DriverErrorOptions, "cause"> {
+  readonly reason: Reason;
+  readonly message: string;
+}
+
+/** An error of this project: one sentence that says what happened to which object, with a stable reason. */
+export class DriverError extends Error {
+  readonly reason: Reason;
+  readonly hint: string | undefined;
+  readonly sqliteCode: string | undefined;
+  readonly field: string | undefined;
+  readonly retryAfterMs: number | undefined;
+
+  constructor(reason: Reason, message: string, options: DriverErrorOptions = {}) {
+    super(message, { cause: options.cause });
+    this.name = "DriverError";
+    this.reason = reason;
+    this.hint = options.hint;
+    this.sqliteCode = options.sqliteCode;
+    this.field = options.field;
+    this.retryAfterMs = options.retryAfterMs;
+  }
+
+  /** The status a gRPC client sees. */
+  get status(): StatusName {
+    return STATUS_OF_REASON[this.reason];
+  }
+
+  /** The message followed by the hint: what a person should read. */
+  get sentence(): string {
+    return this.hint === undefined ? this.message : `${this.message} ${this.hint}`;
+  }
+
+  toJSON(): SerializedDriverError {
+    return {
+      reason: this.reason,
+      message: this.message,
+      ...(this.hint !== undefined && { hint: this.hint }),
+      ...(this.sqliteCode !== undefined && { sqliteCode: this.sqliteCode }),
+      ...(this.field !== undefined && { field: this.field }),
+      ...(this.retryAfterMs !== undefined && { retryAfterMs: this.retryAfterMs }),
+    };
+  }
+
+  static fromJSON({ reason, message, ...options }: SerializedDriverError): DriverError {
+    return new DriverError(reason, message, options);
+  }
+
+  /** Any thrown value as a `DriverError`; what is not one already is a defect of ours, hence `INTERNAL`. */
+  static from(error: unknown): DriverError {
+    if (error instanceof DriverError) return error;
+    const message = error instanceof Error ? error.message : String(error);
+    return new DriverError("INTERNAL", message, { cause: error });
+  }
+}
+
+/** Ends an exhaustive switch: does not compile while a case is missing. */
+export function assertNever(value: never): never {
+  throw new DriverError("INTERNAL", `unexpected value ${JSON.stringify(value)}`);
+}

@@ -125,8 +125,8 @@ function runInTransaction(): void {
   const call = queue.shift();
   if (call === undefined) return;
   session.commitSeq = 0n;
-  if (call.operation === "CommitTransaction") commitTransaction(call);
-  else if (call.operation === "RollbackTransaction") {
+  if (call.operation === "commitTransaction") commitTransaction(call);
+  else if (call.operation === "rollbackTransaction") {
     answer(call, () => {
       session.connection.exec("ROLLBACK");
       return Buffer.alloc(0);

@@ -19,12 +19,14 @@ export type ExclusiveOperation = (session: Session, request: Uint8Array, context
 const EMPTY = Buffer.alloc(0);
 
 export const EXCLUSIVE_OPERATIONS: Readonly<Record<string, ExclusiveOperation>> = {
-  BeginTransaction: ({ connection }) => {
+  beginTransaction: ({ connection }) => {
     connection.exec("BEGIN IMMEDIATE");
     return EMPTY;
   },
+  /** There is none, or it would have been answered inside: SQLite has rolled it back already. */
+  rollbackTransaction: () => EMPTY,
   /** The transaction is gone: answers a repeated commit from the request log. */
-  CommitTransaction: (_session, request, { tables }) => {
+  commitTransaction: (_session, request, { tables }) => {
     const requestId = stringField(request, RequestField.REQUEST_ID);
     const earlier = requestId === "" ? undefined : tables.findRequest(requestId);
     if (earlier !== undefined) return earlier.response;
@@ -32,7 +34,7 @@ export const EXCLUSIVE_OPERATIONS: Readonly<Record<string, ExclusiveOperation>> 
     throw new DriverError("TRANSACTION_NOT_FOUND", `There is no open transaction ${id}.`, { field: "transaction_id" });
   },
   /** Copies the whole WAL into the database; for the end of the process. */
-  Checkpoint: ({ connection }) => {
+  checkpoint: ({ connection }) => {
     connection.pragma("wal_checkpoint(TRUNCATE)");
     return EMPTY;
   },

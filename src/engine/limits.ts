@@ -17,4 +17,8 @@ export interface EngineLimits extends WorkerLimits {
   /** Reader processes for unary reads. */
   readonly readers: number;
   readonly parsers: number;
+  /** Largest request, in bytes; kept by the gRPC server. */
+  readonly maxRequestBytes: number;
+  /** Most items on a page of a paged answer. */
+  readonly maxPageSize: number;
 }

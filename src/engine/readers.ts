@@ -112,6 +112,7 @@ export class Readers {
   #leastBusy(): WorkerProcess {
     let best: WorkerProcess | undefined;
     for (const reader of this.#unary) {
+      if (!reader.isAlive) continue;
       if (best === undefined || reader.outstandingCalls < best.outstandingCalls) best = reader;
     }
     const wantsMore = best === undefined || best.outstandingCalls >= BUSY_CALLS;

@@ -20,6 +20,9 @@ import { StreamRunner } from "./stream-runner.js";
 export interface WriterInfo {
   readonly commitSeq: string;
   readonly sqliteVersion: string;
+  /** Encoded `RecoveryReport` of this connect, in base64. */
+  readonly recovery: string;
+  readonly schemaHash: string;
 }
 
 /** The writes of one commit: enough to share an fsync among many, few enough to keep the wait of the first one short. */
@@ -231,16 +234,13 @@ function open(): void {
   commits = new GroupCommit(session, tables, host.guard);
 }
 
-function info(): WriterInfo {
-  return {
-    commitSeq: tables.commitSeq().toString(),
-    sqliteVersion: session.connection.prepare("SELECT sqlite_version()").pluck().get() as string,
-  };
-}
-
 await announce(host, () => {
   assertStatementGateWorks();
   open();
-  const recovery = connectDatabase(session, (line) => host.log("warn", line));
-  return { ...info(), recovery };
+  const info: WriterInfo = {
+    ...connectDatabase(session, (line) => host.log("warn", line)),
+    commitSeq: tables.commitSeq().toString(),
+    sqliteVersion: session.connection.prepare("SELECT sqlite_version()").pluck().get() as string,
+  };
+  return info;
 });

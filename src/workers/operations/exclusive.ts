@@ -45,6 +45,9 @@ export const commitResponse: UnaryOperation = ({ commitSeq }) =>
   toBinary(CommitTransactionResponseSchema, create(CommitTransactionResponseSchema, { commitSeq }));
 
 /** Brings a database that was just opened into the state in which it can be served: recovery, then missing tables. */
-export function connectDatabase(_session: Session, _log: (line: string) => void): unknown {
-  return {};
+export function connectDatabase(
+  _session: Session,
+  _log: (line: string) => void,
+): { recovery: string; schemaHash: string } {
+  return { recovery: "", schemaHash: "" };
 }

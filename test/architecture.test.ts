@@ -24,7 +24,7 @@ interface Rule {
 const RULES: Readonly<Record<string, Rule>> = {
   "errors.ts": { imports: [] },
   observability: { imports: [] },
-  "config.ts": { imports: [] },
+  config: { imports: [] },
   sqlite: { imports: [] },
   security: { imports: [] },
   gen: { imports: [] },
@@ -35,9 +35,9 @@ const RULES: Readonly<Record<string, Rule>> = {
   engine: { imports: ["workers", "gen"], types: ["schema", "indexer", "indexer/store"] },
   rpc: { imports: ["engine", "security", "gen"] },
   client: { imports: ["gen"] },
-  cli: { imports: ["config.ts"] },
-  "cli/code-analysis-driver": { imports: ["cli", "client", "config.ts"] },
-  "cli/config-cli": { imports: ["cli", "schema", "sqlite", "config.ts"] },
+  cli: { imports: ["config"] },
+  "cli/code-analysis-driver": { imports: ["cli", "client", "config"] },
+  "cli/config-cli": { imports: ["cli", "schema", "sqlite", "config"] },
 };
 
 /** Wires everything, so it may import everything. */

@@ -1,5 +1,5 @@
 import { pino, stdTimeFunctions } from "pino";
-import pretty from "pino-pretty";
+import { prettyFactory } from "pino-pretty";
 import { redactFields, redactText } from "./redaction.js";
 
 /** From the most talkative to the quietest. */
@@ -42,8 +42,9 @@ export function createLogger(options: LoggerOptions): Logger {
     formatters: { level: (label: string) => ({ level: label }) },
   };
   const destination = write === undefined ? pino.destination({ dest: 2, sync: true }) : { write };
-  const stream = isPretty ? pretty({ destination, sync: true, ignore: "pid,hostname" }) : destination;
-  return wrap(pino(settings, stream));
+  if (!isPretty) return wrap(pino(settings, destination));
+  const format = prettyFactory({});
+  return wrap(pino(settings, { write: (line: string) => destination.write(format(line)) }));
 }
 
 /** A logger that drops everything. */

@@ -1,22 +1,17 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { writeFileSync } from "node:fs";
+import { resolve } from "node:path";
 import { type Config, type ConfigSources, resolveConfig } from "../../src/config/config.js";
 import { isSetIn, OPTION_NAMES, OPTIONS, spellings } from "../../src/config/options.js";
 import { DriverError } from "../../src/errors.js";
+import { useTempFolder } from "../support/temp-folder.js";
 
 describe("resolveConfig()", () => {
-  let folder: string;
-
-  beforeEach(() => {
-    folder = realpathSync(mkdtempSync(join(tmpdir(), "config-")));
-  });
-  afterEach(() => rmSync(folder, { recursive: true }));
+  const inFolder = useTempFolder();
 
   /** A config file with `codeAnalysis` as its `code_analysis`. */
   function writeConfig(codeAnalysis: unknown): string {
-    const path = join(folder, "config.json");
+    const path = inFolder("config.json");
     writeFileSync(path, JSON.stringify({ code_analysis: codeAnalysis, other_program: { x: 1 } }));
     return path;
   }
@@ -53,14 +48,14 @@ describe("resolveConfig()", () => {
 
   it("reads the database from both keys of the file, relative to the file", () => {
     const nested = { database: { driver: { config: { path: "nested.db" } } } };
-    assert.equal(config({ flags: { config: writeConfig(nested) } }).db, join(folder, "nested.db"));
+    assert.equal(config({ flags: { config: writeConfig(nested) } }).db, inFolder("nested.db"));
     assert.equal(
       config({ flags: { config: writeConfig({ ...nested, db_path: "data/a.db" }) } }).db,
-      join(folder, "data/a.db"),
+      inFolder("data/a.db"),
     );
     assert.equal(
       config({ flags: { config: writeConfig({ db_path: "a.db", driver: { db: "b.db" } }) } }).db,
-      join(folder, "b.db"),
+      inFolder("b.db"),
     );
   });
 
@@ -181,11 +176,8 @@ describe("resolveConfig()", () => {
   });
 
   it("refuses a file that is missing, no JSON, or of another shape", () => {
-    assert.match(
-      refusal({ flags: { config: join(folder, "none.json") } }).message,
-      /none\.json cannot be read \(ENOENT/,
-    );
-    const broken = join(folder, "broken.json");
+    assert.match(refusal({ flags: { config: inFolder("none.json") } }).message, /none\.json cannot be read \(ENOENT/);
+    const broken = inFolder("broken.json");
     writeFileSync(broken, "{");
     assert.match(refusal({ flags: { config: broken } }).message, /broken\.json is not JSON/);
     assert.match(

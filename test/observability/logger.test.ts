@@ -76,7 +76,7 @@ describe("createLogger()", () => {
   it("writes for people when asked to", () => {
     const lines: string[] = [];
     const logger = createLogger({ level: "info", isPretty: true, write: (line) => lines.push(line) });
-    logger.info("up", { pid: 7 });
-    assert.match(lines.join(""), /INFO.*up[\s\S]*pid.*7/);
+    logger.info("up", { workers: 7 });
+    assert.match(lines.join(""), /INFO.*up[\s\S]*workers.*7/);
   });
 });

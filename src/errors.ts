@@ -69,6 +69,8 @@ export const STATUS_OF_REASON = {
   DATABASE_CORRUPT: "DATA_LOSS",
   COMMIT_OUTCOME_UNKNOWN: "UNKNOWN",
   NOT_IMPLEMENTED: "UNIMPLEMENTED",
+  /** Found by a client, never sent: nothing answers at the driver's address. */
+  DRIVER_UNREACHABLE: "UNAVAILABLE",
   INTERNAL: "INTERNAL",
 } as const satisfies Record<string, StatusName>;
 

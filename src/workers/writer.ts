@@ -9,7 +9,7 @@ import { type Connection, openConnection } from "../sqlite/connection.js";
 import { fromSqliteError } from "../sqlite/errors.js";
 import { DriverTables } from "./driver-tables.js";
 import { CommitFailedError, GroupCommit, type Outcome, type PendingWrite } from "./group-commit.js";
-import { announce, type WorkerCall, WorkerHost, workerOptions } from "./host.js";
+import { announce, exitWorker, type WorkerCall, WorkerHost, workerOptions } from "./host.js";
 import { commitResponse, connectDatabase, EXCLUSIVE_OPERATIONS } from "./operations/exclusive.js";
 import { READ_OPERATIONS, STREAM_OPERATIONS, WRITE_OPERATIONS } from "./operations/tables.js";
 import type { DatabaseWorkerOptions } from "./reader.js";
@@ -204,7 +204,7 @@ function afterCommitFailure(error: DriverError): void {
   } catch (fatal) {
     host.log("error", "the writer cannot go on after a failed commit", { reason: DriverError.from(fatal).message });
     host.flush();
-    process.exit(1);
+    exitWorker(1);
   }
 }
 

@@ -1,0 +1,181 @@
+import { DriverError } from "../errors.js";
+
+/** One row of `EXPLAIN` (https://sqlite.org/opcode.html), as far as the policy reads it. */
+export interface Opcode {
+  readonly opcode: string;
+  readonly p1: number;
+  readonly p2: number;
+  readonly p3: number;
+  readonly p4: string | null;
+}
+
+/** Compiles one statement with `EXPLAIN` in front and returns its program. */
+export type Explain = (sql: string) => readonly Opcode[];
+
+/**
+ * Statements that a client may send, by first keyword. SQLite's grammar decides the kind of a statement by that keyword, so what
+ * is not here cannot be sent: ATTACH, DETACH (files anywhere), VACUUM (rewrites the file), BEGIN, COMMIT, END, ROLLBACK,
+ * SAVEPOINT, RELEASE (the driver owns transactions: `BeginTransaction`).
+ */
+const ALLOWED_KEYWORDS = new Set(
+  "SELECT VALUES WITH INSERT REPLACE UPDATE DELETE CREATE DROP ALTER ANALYZE REINDEX PRAGMA EXPLAIN".split(" "),
+);
+
+/**
+ * PRAGMAs that only read. `prepare` alone executes some PRAGMAs, so this list is checked on the text before SQLite sees it. The
+ * value says whether an argument may follow: for these it names what to look at; for the others it would set something.
+ */
+const ALLOWED_PRAGMAS: Readonly<Record<string, "argument" | "plain">> = {
+  application_id: "plain",
+  collation_list: "plain",
+  compile_options: "plain",
+  data_version: "plain",
+  database_list: "plain",
+  encoding: "plain",
+  foreign_key_check: "argument",
+  foreign_key_list: "argument",
+  foreign_keys: "plain",
+  freelist_count: "plain",
+  function_list: "plain",
+  index_info: "argument",
+  index_list: "argument",
+  index_xinfo: "argument",
+  integrity_check: "argument",
+  journal_mode: "plain",
+  module_list: "plain",
+  page_count: "plain",
+  page_size: "plain",
+  pragma_list: "plain",
+  quick_check: "argument",
+  schema_version: "plain",
+  synchronous: "plain",
+  table_info: "argument",
+  table_list: "argument",
+  table_xinfo: "argument",
+  user_version: "plain",
+};
+
+/** Opcodes that no allowed statement needs; they would end the driver's transaction or reconfigure its connection. */
+const FORBIDDEN_OPCODES = new Set(["AutoCommit", "Savepoint", "Vacuum", "JournalMode", "Checkpoint", "IncrVacuum"]);
+
+/** Functions that reach outside the database. */
+const FORBIDDEN_FUNCTIONS = new Set(["sqlite_attach", "sqlite_detach", "load_extension"]);
+
+/** Number of the TEMP database on a connection (https://sqlite.org/pragma.html#pragma_database_list). */
+const TEMP_DATABASE = 1;
+
+/**
+ * Checks the text of a statement before SQLite compiles it.
+ *
+ * @throws DriverError `STATEMENT_NOT_ALLOWED`, or `INVALID_REQUEST` for an empty text.
+ */
+export function assertTextAllowed(sql: string): void {
+  const tokens = leadingTokens(sql);
+  const first = tokens.next().value;
+  if (first === undefined) {
+    throw new DriverError("INVALID_REQUEST", "The statement is empty.", { field: "sql" });
+  }
+  let keyword = first.toUpperCase();
+  if (keyword === "EXPLAIN") {
+    keyword = (tokens.next().value ?? "").toUpperCase();
+    if (keyword === "QUERY") {
+      tokens.next(); // PLAN
+      keyword = (tokens.next().value ?? "").toUpperCase();
+    }
+    if (keyword === "EXPLAIN") refuse("nested EXPLAIN");
+  }
+  if (!ALLOWED_KEYWORDS.has(keyword)) refuse(keyword);
+  if (keyword === "PRAGMA") assertPragmaAllowed(tokens);
+}
+
+/**
+ * Checks the compiled program of a statement whose text was allowed.
+ *
+ * @throws DriverError `STATEMENT_NOT_ALLOWED`.
+ */
+export function assertProgramAllowed(program: readonly Opcode[]): void {
+  for (const { opcode, p1, p2, p3, p4 } of program) {
+    if (FORBIDDEN_OPCODES.has(opcode)) refuse(`the operation ${opcode}`);
+    // A TEMP table would shadow a real one of the same name for every other client of the connection.
+    const writesTemp =
+      (opcode === "Transaction" && p1 === TEMP_DATABASE && p2 > 0) ||
+      (opcode === "OpenWrite" && p3 === TEMP_DATABASE) ||
+      (opcode === "CreateBtree" && p1 === TEMP_DATABASE);
+    if (writesTemp) refuse("TEMP objects");
+    if ((opcode === "Function" || opcode === "PureFunc") && p4 !== null) {
+      const name = p4.split("(", 1)[0] ?? "";
+      if (FORBIDDEN_FUNCTIONS.has(name)) refuse(`the function ${name}`);
+    }
+  }
+}
+
+/**
+ * Opcodes are no stable interface of SQLite: proves on this build, against an empty database, that the gate still sees what it
+ * must. Run once per process, before the first client statement.
+ *
+ * @throws DriverError `INTERNAL` naming the statement that slipped through or was refused wrongly.
+ */
+export function selfTestStatementPolicy(explain: Explain): void {
+  const isRefused = (sql: string, check: () => void): boolean => {
+    try {
+      check();
+      return false;
+    } catch (error) {
+      if (error instanceof DriverError && error.reason === "STATEMENT_NOT_ALLOWED") return true;
+      throw new DriverError("INTERNAL", `The statement gate cannot be tested with ${sql}.`, { cause: error });
+    }
+  };
+  const mustRefuse = ["CREATE TEMP TABLE t(x)", "CREATE TABLE temp.t(x)", "BEGIN", "SAVEPOINT s", "VACUUM"];
+  const mustAllow = ["SELECT 1", "CREATE TABLE t(x)", "WITH t(x) AS (SELECT 1) SELECT * FROM t ORDER BY x"];
+  for (const sql of mustRefuse) {
+    if (!isRefused(sql, () => assertProgramAllowed(explain(sql)))) {
+      throw new DriverError("INTERNAL", `The statement gate does not recognise ${sql} on this build of SQLite.`);
+    }
+  }
+  for (const sql of mustAllow) {
+    if (isRefused(sql, () => assertProgramAllowed(explain(sql)))) {
+      throw new DriverError("INTERNAL", `The statement gate refuses ${sql} on this build of SQLite.`);
+    }
+  }
+}
+
+function assertPragmaAllowed(tokens: Iterator<string, void>): void {
+  let name = tokens.next().value ?? "";
+  let next = tokens.next().value ?? "";
+  if (next === ".") {
+    name = tokens.next().value ?? "";
+    next = tokens.next().value ?? "";
+  }
+  const allowed = Object.hasOwn(ALLOWED_PRAGMAS, unquote(name)) ? ALLOWED_PRAGMAS[unquote(name)] : undefined;
+  if (allowed === undefined) refuse(`PRAGMA ${name}`);
+  const hasArgument = next === "=" || next === "(";
+  if (hasArgument && (allowed === "plain" || next === "=")) refuse(`setting PRAGMA ${name}`);
+}
+
+function unquote(name: string): string {
+  const bare = /^(["'`]).*\1$/s.test(name) || /^\[.*\]$/s.test(name) ? name.slice(1, -1) : name;
+  return bare.toLowerCase();
+}
+
+/**
+ * The tokens at the start of a statement, without white space, comments, byte order marks and empty statements: all that SQLite's
+ * tokenizer skips in front of a keyword (https://sqlite.org/src/file/src/tokenize.c).
+ */
+function* leadingTokens(sql: string): Generator<string, void> {
+  const pattern =
+    /(?:[ \t\n\f\r\uFEFF]|--[^\n]*(?:\n|$)|\/\*[\s\S]*?(?:\*\/|$))+|("(?:[^"]|"")*"|'(?:[^']|'')*'|`(?:[^`]|``)*`|\[[^\]]*\]|[\p{L}\p{N}_$\u0080-\u{10FFFF}]+|[\s\S])/gu;
+  let isFirst = true;
+  for (const match of sql.matchAll(pattern)) {
+    const token = match[1];
+    if (token === undefined || (isFirst && token === ";")) continue;
+    isFirst = false;
+    yield token;
+  }
+}
+
+function refuse(what: string): never {
+  throw new DriverError("STATEMENT_NOT_ALLOWED", `A client may not use ${what}.`, {
+    field: "sql",
+    hint: "The driver owns transactions, connection settings and attached files.",
+  });
+}

@@ -1,0 +1,130 @@
+import type { Duplex } from "node:stream";
+
+/**
+ * Frames over a byte stream between the main process and a worker process:
+ *
+ *     u32 payload length | u32 call id | u8 kind | payload        (little endian)
+ *
+ * Frames that are sent in one turn of the event loop leave in one write, so a busy channel costs a system call for many
+ * calls. Payloads are handed out as views of the received chunk, not copies.
+ */
+const HEADER_BYTES = 9;
+
+export interface Frame {
+  readonly callId: number;
+  readonly kind: FrameKind;
+  readonly payload: Buffer;
+}
+
+/** What a frame means. The main process sends the first group, a worker the second. */
+export const FrameKind = {
+  /** Start a call; payload: a `CallHeader` and the request. */
+  CALL: 1,
+  /** The caller is gone; answer nothing more. */
+  CANCEL: 2,
+  /** The caller of a stream can take one more message. */
+  PULL: 3,
+
+  /** One message of a stream. */
+  MESSAGE: 16,
+  /** A stream has ended well. */
+  END: 17,
+  /** The one answer of a unary call. */
+  RESPONSE: 18,
+  /** A call has failed; payload: `SerializedDriverError` as JSON. */
+  ERROR: 19,
+  /** Not about a call (id 0); payload: `WorkerEvent` as JSON. */
+  EVENT: 20,
+} as const;
+export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind];
+
+const EMPTY = Buffer.alloc(0);
+
+/** One end of the channel. `onFrame` is called for each received frame, in order. */
+export class Channel {
+  readonly #stream: Duplex;
+  readonly #onFrame: (frame: Frame) => void;
+  #outgoing: Uint8Array[] = [];
+  #received: Buffer[] = [];
+  #receivedBytes = 0;
+  /** Bytes that must be there before the next frame is whole. */
+  #neededBytes = HEADER_BYTES;
+
+  constructor(stream: Duplex, onFrame: (frame: Frame) => void) {
+    this.#stream = stream;
+    this.#onFrame = onFrame;
+    stream.on("data", (chunk: Buffer) => this.#receive(chunk));
+  }
+
+  send(callId: number, kind: FrameKind, payload: Uint8Array = EMPTY): void {
+    const header = Buffer.allocUnsafe(HEADER_BYTES);
+    header.writeUInt32LE(payload.length, 0);
+    header.writeUInt32LE(callId, 4);
+    header.writeUInt8(kind, 8);
+    if (this.#outgoing.length === 0) setImmediate(() => this.flush());
+    this.#outgoing.push(header, payload);
+  }
+
+  sendJson(callId: number, kind: FrameKind, value: unknown): void {
+    this.send(callId, kind, Buffer.from(JSON.stringify(value)));
+  }
+
+  /** Hands what was sent so far to the operating system now, as far as it takes it. */
+  flush(): void {
+    if (this.#outgoing.length === 0) return;
+    const bytes = Buffer.concat(this.#outgoing);
+    this.#outgoing = [];
+    if (!this.#stream.destroyed) this.#stream.write(bytes);
+  }
+
+  #receive(chunk: Buffer): void {
+    this.#received.push(chunk);
+    this.#receivedBytes += chunk.length;
+    // A large frame arrives in many chunks: joined once, when it is whole.
+    if (this.#receivedBytes < this.#neededBytes) return;
+    let bytes = this.#received.length === 1 ? chunk : Buffer.concat(this.#received);
+    this.#neededBytes = HEADER_BYTES;
+    while (bytes.length >= HEADER_BYTES) {
+      const end = HEADER_BYTES + bytes.readUInt32LE(0);
+      if (bytes.length < end) {
+        this.#neededBytes = end;
+        break;
+      }
+      const callId = bytes.readUInt32LE(4);
+      const kind = bytes.readUInt8(8) as FrameKind;
+      this.#onFrame({ callId, kind, payload: bytes.subarray(HEADER_BYTES, end) });
+      bytes = bytes.subarray(end);
+    }
+    this.#received = bytes.length === 0 ? [] : [bytes];
+    this.#receivedBytes = bytes.length;
+  }
+}
+
+/** What precedes the request in a CALL frame. */
+export interface CallHeader {
+  /** Name of the operation in the worker's table. */
+  readonly operation: string;
+  /** Monotonic time after which the call must not start, and its statement must not go on; Infinity for none. */
+  readonly deadlineMs: number;
+}
+
+const DEADLINE_BYTES = 8;
+
+export function encodeCall({ operation, deadlineMs }: CallHeader, request: Uint8Array): Buffer {
+  const nameBytes = operation.length;
+  const payload = Buffer.allocUnsafe(DEADLINE_BYTES + 1 + nameBytes + request.length);
+  payload.writeDoubleLE(deadlineMs, 0);
+  payload.writeUInt8(nameBytes, DEADLINE_BYTES);
+  payload.write(operation, DEADLINE_BYTES + 1, "latin1");
+  payload.set(request, DEADLINE_BYTES + 1 + nameBytes);
+  return payload;
+}
+
+export function decodeCall(payload: Buffer): CallHeader & { readonly request: Buffer } {
+  const requestStart = DEADLINE_BYTES + 1 + payload.readUInt8(DEADLINE_BYTES);
+  return {
+    deadlineMs: payload.readDoubleLE(0),
+    operation: payload.toString("latin1", DEADLINE_BYTES + 1, requestStart),
+    request: payload.subarray(requestStart),
+  };
+}

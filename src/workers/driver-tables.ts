@@ -1,0 +1,70 @@
+import type { Connection, Statement } from "../sqlite/connection.js";
+
+/**
+ * The driver's own tables, beside the managed ones: the sequence of commits, and the answers to writes that carried a
+ * `request_id`. `driver_requests.id` grows with time, so the oldest answers are the smallest ids.
+ */
+const DRIVER_TABLES = `
+  CREATE TABLE IF NOT EXISTS main.driver_state (
+    name TEXT PRIMARY KEY NOT NULL,
+    value INTEGER NOT NULL
+  );
+  INSERT OR IGNORE INTO main.driver_state (name, value) VALUES ('commit_seq', 0);
+  CREATE TABLE IF NOT EXISTS main.driver_requests (
+    id INTEGER PRIMARY KEY,
+    request_id TEXT NOT NULL UNIQUE,
+    request_hash BLOB NOT NULL,
+    response BLOB NOT NULL
+  );`;
+
+/** Answers kept for repeated requests. A client repeats within seconds; this lasts for minutes at full load. */
+const KEPT_REQUESTS = 100_000;
+
+export interface LoggedRequest {
+  readonly requestHash: Buffer;
+  readonly response: Buffer;
+}
+
+/** Reads and writes the driver's own tables on the writer's connection; every change belongs to the caller's transaction. */
+export class DriverTables {
+  readonly #commitSeq: Statement;
+  readonly #advance: Statement;
+  readonly #find: Statement;
+  readonly #remember: Statement;
+  readonly #forget: Statement;
+
+  constructor(connection: Connection) {
+    connection.exec(DRIVER_TABLES);
+    this.#commitSeq = connection
+      .prepare("SELECT value FROM main.driver_state WHERE name = 'commit_seq'")
+      .pluck()
+      .safeIntegers(true);
+    this.#advance = connection.prepare("UPDATE main.driver_state SET value = ? WHERE name = 'commit_seq'");
+    this.#find = connection.prepare(
+      "SELECT request_hash AS requestHash, response FROM main.driver_requests WHERE request_id = ?",
+    );
+    this.#remember = connection.prepare(
+      "INSERT INTO main.driver_requests (request_id, request_hash, response) VALUES (?, ?, ?)",
+    );
+    this.#forget = connection.prepare("DELETE FROM main.driver_requests WHERE id <= ?");
+  }
+
+  /** Number of the last commit; grows by one with every commit that changed something. */
+  commitSeq(): bigint {
+    return this.#commitSeq.get() as bigint;
+  }
+
+  setCommitSeq(commitSeq: bigint): void {
+    this.#advance.run(commitSeq);
+  }
+
+  findRequest(requestId: string): LoggedRequest | undefined {
+    return this.#find.get(requestId) as LoggedRequest | undefined;
+  }
+
+  rememberRequest(requestId: string, requestHash: Buffer, response: Uint8Array): void {
+    const { lastInsertRowid } = this.#remember.run(requestId, requestHash, response);
+    const oldest = Number(lastInsertRowid) - KEPT_REQUESTS;
+    if (oldest > 0) this.#forget.run(oldest);
+  }
+}

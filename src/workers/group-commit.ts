@@ -1,0 +1,218 @@
+import { createHash } from "node:crypto";
+import { DriverError } from "../errors.js";
+import { monotonicMs } from "../observability/clock.js";
+import type { Statement } from "../sqlite/connection.js";
+import { fromSqliteError } from "../sqlite/errors.js";
+import type { DriverTables } from "./driver-tables.js";
+import type { WorkerCall } from "./host.js";
+import type { UnaryOperation } from "./operations/operation.js";
+import { RequestField, stringField } from "./request-fields.js";
+import type { Session } from "./session.js";
+import type { StatementGuard } from "./watchdog.js";
+
+/** A write that waits to be run. */
+export interface PendingWrite extends WorkerCall {
+  readonly run: UnaryOperation;
+}
+
+/** What a write came to: the response to send once the commit has returned, or why there is none. */
+export type Outcome = { readonly response: Uint8Array } | { readonly error: DriverError };
+
+/** Points at which a test can stop the process or make it fail. */
+export interface Failpoints {
+  beforeCommit?(): void;
+  afterCommitBeforeAck?(): void;
+}
+
+/** COMMIT failed with an I/O error: the batch may be on disk or not. */
+export class CommitFailedError extends Error {
+  override readonly cause: DriverError;
+
+  constructor(cause: DriverError) {
+    super(cause.message);
+    this.name = "CommitFailedError";
+    this.cause = cause;
+  }
+}
+
+type Attempt =
+  | { readonly kind: "committed"; readonly outcomes: Map<number, Outcome> }
+  /** SQLite ended the whole transaction while it ran this write; the others were undone with it. */
+  | { readonly kind: "interrupted"; readonly culprit: PendingWrite; readonly error: DriverError }
+  /** COMMIT was refused for a reason that one of the writes has given: a deferred foreign key, a full disk. */
+  | { readonly kind: "refused"; readonly error: DriverError };
+
+/**
+ * Runs many writes in one transaction and one fsync, each in a savepoint of its own, so that they fail alone and commit
+ * together. Nothing may be acknowledged before `run` has returned.
+ *
+ * Subtle: `INSERT OR ROLLBACK`, `RAISE(ROLLBACK)`, a full disk and an I/O error end the *outer* transaction
+ * (https://sqlite.org/lang_conflict.html); the next SAVEPOINT would then open, and commit, a transaction of its own. So
+ * `inTransaction` is looked at after every write, and the writes that went down with a culprit run again without it.
+ */
+export class GroupCommit {
+  readonly #session: Session;
+  readonly #tables: DriverTables;
+  readonly #guard: StatementGuard;
+  readonly #failpoints: Failpoints;
+  readonly #begin: Statement;
+  readonly #commit: Statement;
+  readonly #savepoint: Statement;
+  readonly #release: Statement;
+  readonly #rollbackTo: Statement;
+
+  constructor(session: Session, tables: DriverTables, guard: StatementGuard, failpoints: Failpoints = {}) {
+    const { connection } = session;
+    this.#session = session;
+    this.#tables = tables;
+    this.#guard = guard;
+    this.#failpoints = failpoints;
+    this.#begin = connection.prepare("BEGIN IMMEDIATE");
+    this.#commit = connection.prepare("COMMIT");
+    this.#savepoint = connection.prepare("SAVEPOINT request");
+    this.#release = connection.prepare("RELEASE request");
+    this.#rollbackTo = connection.prepare("ROLLBACK TO request");
+  }
+
+  /**
+   * Runs and commits `writes`, in order, and returns the outcome of each by call id.
+   *
+   * @throws CommitFailedError when it is unknown whether the writes are on disk.
+   */
+  run(writes: readonly PendingWrite[]): Map<number, Outcome> {
+    const outcomes = new Map<number, Outcome>();
+    let pending = writes;
+    while (pending.length > 0) {
+      const attempt = this.#attempt(pending);
+      if (attempt.kind === "committed") {
+        for (const [id, outcome] of attempt.outcomes) outcomes.set(id, outcome);
+        break;
+      }
+      if (attempt.kind === "interrupted") {
+        const { culprit, error } = attempt;
+        outcomes.set(culprit.id, { error });
+        pending = pending.filter((write) => write !== culprit);
+      } else if (pending.length === 1) {
+        for (const { id } of pending) outcomes.set(id, { error: attempt.error });
+        break;
+      } else {
+        // Alone, each write shows whether it is the one: a bad request fails alone.
+        for (const write of pending) {
+          for (const [id, outcome] of this.run([write])) outcomes.set(id, outcome);
+        }
+        break;
+      }
+    }
+    return outcomes;
+  }
+
+  /**
+   * Runs one write inside the transaction that is open, in a savepoint of its own.
+   *
+   * @throws DriverError why it failed; `connection.inTransaction` then tells whether the transaction survived.
+   */
+  runInTransaction(write: PendingWrite): Uint8Array {
+    const now = monotonicMs();
+    if (now >= write.deadlineMs) {
+      throw new DriverError("DEADLINE_EXCEEDED", "The deadline passed before the call was started; it did not run.");
+    }
+    this.#guard.enter(write.id, Math.min(write.deadlineMs, now + this.#session.limits.maxStatementMs));
+    try {
+      this.#savepoint.run();
+      const response = this.#answer(write);
+      this.#release.run();
+      return response;
+    } catch (error) {
+      if (this.#session.connection.inTransaction) {
+        this.#rollbackTo.run();
+        this.#release.run();
+      }
+      throw fromSqliteError(error);
+    } finally {
+      this.#guard.leave();
+    }
+  }
+
+  /**
+   * Commits the open interactive transaction for `call`, remembering the answer when the call has a `request_id`.
+   *
+   * @throws DriverError why SQLite refused; the transaction was rolled back.
+   * @throws CommitFailedError when the outcome is unknown.
+   */
+  commitInteractive(call: PendingWrite): Uint8Array {
+    const commitSeq = this.#tables.commitSeq() + 1n;
+    this.#session.commitSeq = commitSeq;
+    const response = this.runInTransaction(call);
+    const refusal = this.#commitAs(commitSeq);
+    if (refusal !== null) throw refusal;
+    return response;
+  }
+
+  #attempt(writes: readonly PendingWrite[]): Attempt {
+    const { connection } = this.#session;
+    try {
+      this.#begin.run();
+    } catch (error) {
+      const busy = fromSqliteError(error);
+      return { kind: "committed", outcomes: new Map(writes.map(({ id }) => [id, { error: busy }])) };
+    }
+    const commitSeq = this.#tables.commitSeq() + 1n;
+    this.#session.commitSeq = commitSeq;
+    const outcomes = new Map<number, Outcome>();
+    let hasResponse = false;
+    for (const write of writes) {
+      try {
+        outcomes.set(write.id, { response: this.runInTransaction(write) });
+        hasResponse = true;
+      } catch (thrown) {
+        const error = DriverError.from(thrown);
+        if (!connection.inTransaction) return { kind: "interrupted", culprit: write, error };
+        outcomes.set(write.id, { error });
+      }
+    }
+    const refusal = this.#commitAs(hasResponse ? commitSeq : null);
+    return refusal === null ? { kind: "committed", outcomes } : { kind: "refused", error: refusal };
+  }
+
+  /**
+   * Commits the open transaction as number `commitSeq`, or without a number when nothing in it succeeded. Returns null, or why
+   * SQLite refused, in which case the transaction was rolled back.
+   *
+   * @throws CommitFailedError when the outcome is unknown.
+   */
+  #commitAs(commitSeq: bigint | null): DriverError | null {
+    const { connection } = this.#session;
+    try {
+      if (commitSeq !== null) this.#tables.setCommitSeq(commitSeq);
+      this.#failpoints.beforeCommit?.();
+      this.#commit.run();
+      this.#failpoints.afterCommitBeforeAck?.();
+      return null;
+    } catch (thrown) {
+      const error = fromSqliteError(thrown);
+      if (connection.inTransaction) connection.exec("ROLLBACK");
+      if (error.sqliteCode?.startsWith("SQLITE_IOERR")) throw new CommitFailedError(error);
+      return error;
+    }
+  }
+
+  /** Runs the write, or gives the answer that its `request_id` was given before. */
+  #answer(write: PendingWrite): Uint8Array {
+    const requestId = stringField(write.request, RequestField.REQUEST_ID);
+    if (requestId === "") return write.run(this.#session, write.request);
+    const requestHash = createHash("sha256").update(write.operation).update("\0").update(write.request).digest();
+    const earlier = this.#tables.findRequest(requestId);
+    if (earlier === undefined) {
+      const response = write.run(this.#session, write.request);
+      this.#tables.rememberRequest(requestId, requestHash, response);
+      return response;
+    }
+    if (!earlier.requestHash.equals(requestHash)) {
+      throw new DriverError("REQUEST_ID_REUSED", `The request_id ${requestId} was used for another request.`, {
+        field: "request_id",
+        hint: "Give every new request an id of its own.",
+      });
+    }
+    return earlier.response;
+  }
+}

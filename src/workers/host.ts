@@ -1,0 +1,97 @@
+import { Socket } from "node:net";
+import { Worker } from "node:worker_threads";
+import { DriverError } from "../errors.js";
+import { type CallHeader, Channel, decodeCall, FrameKind } from "./channel.js";
+import type { LogLevel, WorkerEvent } from "./events.js";
+import { StatementGuard } from "./watchdog.js";
+
+/** File descriptor of the channel in a worker process. */
+const CHANNEL_FD = 3;
+
+/** A call as a worker sees it. */
+export interface WorkerCall extends CallHeader {
+  readonly id: number;
+  readonly request: Buffer;
+}
+
+/** What a worker does with the frames that concern its calls. */
+export interface WorkerHandler {
+  onCall(call: WorkerCall): void;
+  onCancel?(callId: number): void;
+  /** The caller of stream `callId` can take one more message. */
+  onPull?(callId: number): void;
+}
+
+/** A worker process's end of the channel, with its statement guard. */
+export class WorkerHost {
+  readonly guard = new StatementGuard();
+  readonly #channel: Channel;
+
+  constructor(handler: WorkerHandler) {
+    const socket = new Socket({ fd: CHANNEL_FD, readable: true, writable: true });
+    // Without its parent a worker has no purpose; a running statement is ended by the watchdog.
+    socket.on("close", () => exitWorker(0));
+    socket.on("error", () => exitWorker(0));
+    this.#channel = new Channel(socket, ({ callId, kind, payload }) => {
+      if (kind === FrameKind.CALL) handler.onCall({ id: callId, ...decodeCall(payload) });
+      else if (kind === FrameKind.PULL) handler.onPull?.(callId);
+      else if (kind === FrameKind.CANCEL) handler.onCancel?.(callId);
+    });
+    new Worker(new URL("./watchdog.js", import.meta.url), { workerData: this.guard.buffer }).unref();
+    // Ctrl-C in a terminal reaches the whole process group; the parent decides when its workers end.
+    process.on("SIGINT", () => undefined);
+    process.on("SIGTERM", () => undefined);
+  }
+
+  respond(callId: number, response: Uint8Array): void {
+    this.#channel.send(callId, FrameKind.RESPONSE, response);
+  }
+
+  message(callId: number, message: Uint8Array): void {
+    this.#channel.send(callId, FrameKind.MESSAGE, message);
+  }
+
+  end(callId: number): void {
+    this.#channel.send(callId, FrameKind.END);
+  }
+
+  fail(callId: number, error: unknown): void {
+    this.#channel.sendJson(callId, FrameKind.ERROR, DriverError.from(error));
+  }
+
+  event(event: WorkerEvent): void {
+    this.#channel.sendJson(0, FrameKind.EVENT, event);
+  }
+
+  log(level: LogLevel, message: string, fields: object = {}): void {
+    this.event({ type: "log", level, message, fields });
+  }
+
+  flush(): void {
+    this.#channel.flush();
+  }
+}
+
+/**
+ * Runs `start` and reports its outcome: `ready` with what it returns, or `failed` with why it did not, after which the process
+ * ends.
+ */
+export async function announce(host: WorkerHost, start: () => unknown): Promise<void> {
+  try {
+    host.event({ type: "ready", info: await start() });
+  } catch (error) {
+    host.event({ type: "failed", error: DriverError.from(error).toJSON() });
+    host.flush();
+    exitWorker(1);
+  }
+}
+
+/** Ends this worker process, after what was flushed has left. */
+export function exitWorker(code: number): void {
+  setImmediate(() => process.exit(code));
+}
+
+/** The options that the parent passed to this worker process. */
+export function workerOptions<T>(): T {
+  return JSON.parse(process.argv[2] ?? "{}") as T;
+}

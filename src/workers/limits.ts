@@ -1,0 +1,16 @@
+/** Limits that operations keep; the main process takes them from the configuration and hands them to every worker. */
+export interface WorkerLimits {
+  /** Rows of one `Execute` answer; the rest is cut off and `truncated` is set. */
+  readonly maxExecuteRows: number;
+  /** Bytes of one `Execute` answer, likewise. */
+  readonly maxExecuteBytes: number;
+  readonly maxBatchStatements: number;
+  /** Time one statement may run, in milliseconds. */
+  readonly maxStatementMs: number;
+  /** Size of a source file that is indexed, in bytes. */
+  readonly maxFileBytes: number;
+  /** Time one source file may take to parse, in milliseconds. */
+  readonly maxParseMs: number;
+  /** Size of the write-ahead log past which it is truncated, in bytes. */
+  readonly maxWalBytes: number;
+}

@@ -1,0 +1,22 @@
+import { type DescMessage, fromBinary, type MessageShape } from "@bufbuild/protobuf";
+import { DriverError } from "../../errors.js";
+import type { Session } from "../session.js";
+
+/** Answers one request. Runs inside a savepoint on the writer and in autocommit on a reader; opens no transaction itself. */
+export type UnaryOperation = (session: Session, request: Uint8Array) => Uint8Array;
+
+/** Answers one request with many messages, each made when it is pulled. Reads only. */
+export type StreamOperation = (session: Session, request: Uint8Array) => Iterator<Uint8Array>;
+
+/**
+ * Decodes a request.
+ *
+ * @throws DriverError `INVALID_REQUEST` when the bytes are no such message.
+ */
+export function decodeRequest<Desc extends DescMessage>(schema: Desc, bytes: Uint8Array): MessageShape<Desc> {
+  try {
+    return fromBinary(schema, bytes);
+  } catch (cause) {
+    throw new DriverError("INVALID_REQUEST", `The request is not a valid ${schema.typeName} message.`, { cause });
+  }
+}

@@ -1,0 +1,214 @@
+import {
+  ExecuteBatchRequestSchema,
+  ExecuteRequestSchema,
+  QueryRequestSchema,
+} from "../../../gen/code_analysis/driver/v1/sql_pb.js";
+import type { Value } from "../../../gen/code_analysis/driver/v1/value_pb.js";
+import { DriverError } from "../../errors.js";
+import type { Statement } from "../../sqlite/connection.js";
+import { fromSqliteError } from "../../sqlite/errors.js";
+import type { Session } from "../session.js";
+import { type SqliteValue, WireWriter } from "../wire-writer.js";
+import { decodeRequest, type UnaryOperation } from "./operation.js";
+
+/** Field numbers that ExecuteResponse, StatementResult, QueryResponse and SelectResponse share. */
+const Field = { COLUMNS: 1, ROWS: 2, TRUNCATED: 3, AFFECTED_ROWS: 4, LAST_INSERT_ROWID: 5, COMMIT_SEQ: 6 } as const;
+const BatchField = { RESULTS: 1, COMMIT_SEQ: 2 } as const;
+
+/** A stream message is sent when it has grown to this size: large messages make a stream several times as fast. */
+const STREAM_MESSAGE_BYTES = 48 * 1024;
+
+interface ClientStatement {
+  readonly sql: string;
+  readonly parameters: readonly Value[];
+  readonly namedParameters: Readonly<Record<string, Value>>;
+}
+
+export const execute: UnaryOperation = (session, bytes) => {
+  const request = decodeRequest(ExecuteRequestSchema, bytes);
+  const writer = new WireWriter();
+  runStatement(session, request, rowLimit(session, request.maxRows), writer);
+  writer.int64(Field.COMMIT_SEQ, session.commitSeq);
+  return writer.take();
+};
+
+export const executeBatch: UnaryOperation = (session, bytes) => {
+  const { statements, maxRows } = decodeRequest(ExecuteBatchRequestSchema, bytes);
+  const { maxBatchStatements } = session.limits;
+  if (statements.length > maxBatchStatements) {
+    throw new DriverError(
+      "LIMIT_EXCEEDED",
+      `The batch has ${statements.length} statements; at most ${maxBatchStatements} are allowed.`,
+      { field: "statements" },
+    );
+  }
+  const writer = new WireWriter();
+  const result = new WireWriter();
+  for (const [index, statement] of statements.entries()) {
+    try {
+      runStatement(session, statement, rowLimit(session, maxRows), result);
+    } catch (error) {
+      throw inBatch(error, index);
+    }
+    writer.bytes(BatchField.RESULTS, result.take());
+  }
+  writer.int64(BatchField.COMMIT_SEQ, session.commitSeq);
+  return writer.take();
+};
+
+export function* query(session: Session, bytes: Uint8Array): Generator<Buffer> {
+  const { sql, parameters, namedParameters } = decodeRequest(QueryRequestSchema, bytes);
+  const statement = session.prepareClientStatement(sql);
+  if (!statement.readonly) {
+    throw new DriverError("INVALID_REQUEST", "Query takes statements that only read.", {
+      field: "sql",
+      hint: "Use Execute for a statement that writes.",
+    });
+  }
+  yield* streamRows(statement, boundValues({ sql, parameters, namedParameters }));
+}
+
+/** The rows of a reading statement as `QueryResponse` messages; the first one carries the columns. */
+export function* streamRows(statement: Statement, parameters: unknown[]): Generator<Buffer> {
+  if (!statement.reader) {
+    runWithoutRows(statement, parameters);
+    yield Buffer.alloc(0);
+    return;
+  }
+  const writer = new WireWriter();
+  let hasColumns = false;
+  const rows = iterate(statement, parameters);
+  try {
+    for (;;) {
+      const row = next(rows);
+      // Known only now: after a schema change SQLite compiles the statement anew at its first step.
+      if (!hasColumns) writeColumns(statement, writer);
+      hasColumns = true;
+      if (row === undefined) break;
+      writer.row(Field.ROWS, row);
+      if (writer.length >= STREAM_MESSAGE_BYTES) yield writer.take();
+    }
+    if (writer.length > 0) yield writer.take();
+  } finally {
+    rows.return?.();
+  }
+}
+
+/**
+ * Runs one statement and writes its result: the fields of `StatementResult`.
+ *
+ * @throws DriverError as the statement's failure asks for.
+ */
+function runStatement(session: Session, client: ClientStatement, maxRows: number, writer: WireWriter): void {
+  const statement = session.prepareClientStatement(client.sql);
+  const parameters = boundValues(client);
+  if (!statement.reader) {
+    const { changes, lastInsertRowid } = runWithoutRows(statement, parameters);
+    if (statement.readonly) return;
+    writer.int64(Field.AFFECTED_ROWS, changes);
+    writer.optionalInt64(Field.LAST_INSERT_ROWID, lastInsertRowid);
+    return;
+  }
+  const rows = iterate(statement, parameters);
+  let rowCount = 0;
+  let isTruncated = false;
+  try {
+    for (let row = next(rows); ; row = next(rows)) {
+      if (rowCount === 0) writeColumns(statement, writer);
+      if (row === undefined) break;
+      if (rowCount === maxRows || writer.length >= session.limits.maxExecuteBytes) {
+        isTruncated = true;
+        break;
+      }
+      rowCount++;
+      writer.row(Field.ROWS, row);
+    }
+  } finally {
+    rows.return?.();
+  }
+  writer.bool(Field.TRUNCATED, isTruncated);
+  if (!statement.readonly) {
+    const [changes, rowid] = session.changes();
+    writer.int64(Field.AFFECTED_ROWS, changes);
+    writer.optionalInt64(Field.LAST_INSERT_ROWID, rowid);
+  }
+}
+
+function rowLimit(session: Session, requested: number): number {
+  const { maxExecuteRows } = session.limits;
+  return requested === 0 ? maxExecuteRows : Math.min(requested, maxExecuteRows);
+}
+
+function writeColumns(statement: Statement, writer: WireWriter): void {
+  for (const { name, type } of statement.columns()) writer.column(Field.COLUMNS, name, type ?? "");
+}
+
+function iterate(statement: Statement, parameters: unknown[]): Iterator<SqliteValue[]> {
+  try {
+    return statement.iterate(...parameters) as IterableIterator<SqliteValue[]>;
+  } catch (error) {
+    throw fromSqliteError(error);
+  }
+}
+
+function next(rows: Iterator<SqliteValue[]>): SqliteValue[] | undefined {
+  try {
+    const { done, value } = rows.next();
+    return done ? undefined : value;
+  } catch (error) {
+    throw fromSqliteError(error);
+  }
+}
+
+function runWithoutRows(
+  statement: Statement,
+  parameters: unknown[],
+): { changes: number; lastInsertRowid: number | bigint } {
+  try {
+    return statement.run(...parameters);
+  } catch (error) {
+    throw fromSqliteError(error);
+  }
+}
+
+/** Arguments for a better-sqlite3 call: positional values, then one object with the named ones. */
+function boundValues({ parameters, namedParameters }: ClientStatement): unknown[] {
+  const positional: unknown[] = parameters.map((value, index) => bindable(value, `parameters[${index}]`));
+  const names = Object.keys(namedParameters);
+  if (names.length === 0) return positional;
+  const named: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(namedParameters)) {
+    // With or without the prefix that the SQL text uses.
+    named[name.replace(/^[:@$]/, "")] = bindable(value, `named_parameters[${name}]`);
+  }
+  return [...positional, named];
+}
+
+/** A `Value` as better-sqlite3 binds it: a bigint becomes INTEGER and a number REAL. */
+export function bindable({ kind }: Value, field: string): SqliteValue {
+  switch (kind.case) {
+    case "nullValue":
+      return null;
+    case "blobValue":
+      return Buffer.from(kind.value.buffer, kind.value.byteOffset, kind.value.byteLength);
+    case "integerValue":
+    case "realValue":
+    case "textValue":
+      return kind.value;
+    case undefined:
+      throw new DriverError("INVALID_REQUEST", `The value ${field} is empty.`, {
+        field,
+        hint: "Set one member of Value; null is null_value.",
+      });
+  }
+}
+
+function inBatch(error: unknown, index: number): DriverError {
+  const { reason, message, hint, sqliteCode } = DriverError.from(error);
+  return new DriverError(reason, `Statement ${index + 1} of the batch failed, and none took effect: ${message}`, {
+    field: `statements[${index}].sql`,
+    cause: error,
+    ...(hint !== undefined && { hint }),
+    ...(sqliteCode !== undefined && { sqliteCode }),
+  });
+}

@@ -1,0 +1,76 @@
+import { writeSync } from "node:fs";
+import { isMainThread, parentPort, workerData } from "node:worker_threads";
+import { monotonicMs } from "../observability/clock.js";
+
+/**
+ * Ends its own process when the statement that runs there is past its deadline, or when the parent process is gone.
+ *
+ * better-sqlite3 is synchronous and cannot be interrupted, and `worker.terminate()` waits for the running statement, so the
+ * only way to stop a statement is to end its process. This thread shares one word of memory with the thread that runs
+ * statements: `callId << 2 | phase`. Both change it with compare-and-exchange, so a commit that has begun is never killed and
+ * a call is never killed for its predecessor's deadline.
+ */
+const PHASE_BITS = 2;
+const PHASE_MASK = 2 ** PHASE_BITS - 1;
+const Phase = { IDLE: 0, RUNNING: 1, KILLED: 2 } as const;
+
+const POLL_INTERVAL_MS = 50;
+
+/** File descriptor to which the id of a killed call is written for the parent to read. */
+export const STATUS_FD = 4;
+/** Call ids stay below this, so that a word holds one beside its phase. */
+export const MAX_CALL_ID = 2 ** (31 - PHASE_BITS) - 1;
+
+interface SharedState {
+  readonly word: Int32Array;
+  readonly deadlineMs: Float64Array;
+}
+
+function viewsOf(buffer: SharedArrayBuffer): SharedState {
+  return { deadlineMs: new Float64Array(buffer, 0, 1), word: new Int32Array(buffer, 8, 1) };
+}
+
+/** The side of the thread that runs statements. */
+export class StatementGuard {
+  readonly buffer = new SharedArrayBuffer(16);
+  readonly #state = viewsOf(this.buffer);
+  #running = 0;
+
+  /** `callId` may be killed from now on, once `deadlineMs` (monotonic) has passed. */
+  enter(callId: number, deadlineMs: number): void {
+    this.#running = (callId << PHASE_BITS) | Phase.RUNNING;
+    this.#state.deadlineMs[0] = deadlineMs;
+    Atomics.store(this.#state.word, 0, this.#running);
+  }
+
+  /** Nothing may be killed from now on. */
+  leave(): void {
+    const before = Atomics.compareExchange(this.#state.word, 0, this.#running, Phase.IDLE);
+    if (before !== this.#running) this.#awaitKill();
+  }
+
+  // The watchdog has already told the parent that this call was stopped: nothing else must become visible.
+  #awaitKill(): never {
+    for (;;) Atomics.wait(this.#state.word, 0, this.#state.word[0] ?? 0);
+  }
+}
+
+function watch(buffer: SharedArrayBuffer): void {
+  const { word, deadlineMs } = viewsOf(buffer);
+  const parent = process.ppid;
+  setInterval(() => {
+    if (process.ppid !== parent) process.kill(process.pid, "SIGKILL");
+    const running = Atomics.load(word, 0);
+    if ((running & PHASE_MASK) !== Phase.RUNNING) return;
+    if (monotonicMs() < (deadlineMs[0] ?? Number.POSITIVE_INFINITY)) return;
+    const callId = running >> PHASE_BITS;
+    const killed = (callId << PHASE_BITS) | Phase.KILLED;
+    if (Atomics.compareExchange(word, 0, running, killed) !== running) return;
+    const record = Buffer.alloc(4);
+    record.writeUInt32LE(callId);
+    writeSync(STATUS_FD, record, 0, 4, 0);
+    process.kill(process.pid, "SIGKILL");
+  }, POLL_INTERVAL_MS);
+}
+
+if (!isMainThread && parentPort !== null && workerData instanceof SharedArrayBuffer) watch(workerData);

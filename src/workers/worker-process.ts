@@ -1,0 +1,263 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { closeSync, openSync, readSync, unlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Duplex } from "node:stream";
+import { DriverError, type SerializedDriverError } from "../errors.js";
+import { Channel, encodeCall, type Frame, FrameKind } from "./channel.js";
+import type { WorkerEvent } from "./events.js";
+import { MAX_CALL_ID } from "./watchdog.js";
+
+/** The kinds of worker process; each is an entry file of this folder. */
+export type WorkerKind = "writer" | "reader" | "parser";
+
+/** The process died before it answered, and was not ended because of this call's time. */
+export class WorkerLostError extends Error {
+  /** Of the unanswered calls this was the first: a worker that takes its calls in order was working on it. */
+  readonly wasRunning: boolean;
+
+  constructor(kind: WorkerKind, how: string, wasRunning = false) {
+    super(`the ${kind} process ended (${how}) before it answered`);
+    this.name = "WorkerLostError";
+    this.wasRunning = wasRunning;
+  }
+}
+
+export interface CallOptions {
+  /** Monotonic; the worker does not start the call after it and is ended when it still runs then. */
+  readonly deadlineMs: number;
+  /** When it aborts, the answer is no longer wanted. */
+  readonly signal?: AbortSignal;
+}
+
+interface Outstanding {
+  onMessage(message: Buffer): void;
+  onEnd(): void;
+  onError(error: Error): void;
+}
+
+/** How many messages of a stream may be on their way: one is sent while the next is made. */
+const STREAM_WINDOW = 2;
+
+let processCount = 0;
+
+/** A worker process as the main process sees it: calls go in, answers, streams and events come out. */
+export class WorkerProcess {
+  /** Resolves with the worker's `ready` info; rejects when it failed to start. */
+  readonly ready: Promise<unknown>;
+  /** Resolves when the process is gone, after every outstanding call was rejected. */
+  readonly exited: Promise<void>;
+  readonly #kind: WorkerKind;
+  readonly #child: ChildProcess;
+  readonly #channel: Channel;
+  readonly #outstanding = new Map<number, Outstanding>();
+  readonly #onEvent: (event: WorkerEvent) => void;
+  #lastCallId = 0;
+  #isAlive = true;
+  #resolveReady: (info: unknown) => void = () => undefined;
+  #rejectReady: (error: Error) => void = () => undefined;
+
+  constructor(kind: WorkerKind, options: object, onEvent: (event: WorkerEvent) => void) {
+    this.#kind = kind;
+    this.#onEvent = onEvent;
+    this.ready = new Promise((resolve, reject) => {
+      this.#resolveReady = resolve;
+      this.#rejectReady = reject;
+    });
+    // Whoever owns the worker awaits `ready`; a worker that nobody awaits any more must not end the process.
+    this.ready.catch(() => undefined);
+
+    const statusFd = openStatusFile();
+    const entry = new URL(`./${kind}.js`, import.meta.url);
+    this.#child = spawn(process.execPath, [...process.execArgv, entry.pathname, JSON.stringify(options)], {
+      stdio: ["ignore", "ignore", "inherit", "pipe", statusFd],
+    });
+    const stream = this.#child.stdio[3] as Duplex;
+    stream.on("error", () => undefined); // 'exit' tells the same, with the reason.
+    this.#channel = new Channel(stream, (frame) => this.#receive(frame));
+    this.exited = new Promise((resolve) => {
+      const onGone = (how: string): void => {
+        if (!this.#isAlive) return;
+        this.#isAlive = false;
+        this.#failOutstanding(readKilledCall(statusFd), how);
+        closeSync(statusFd);
+        this.#rejectReady(new WorkerLostError(kind, how));
+        resolve();
+      };
+      // 'close' comes after the last frame was read, 'error' when the process could not be started.
+      this.#child.once("close", (code, signal) => onGone(signal ?? `exit code ${code}`));
+      this.#child.once("error", (error) => onGone(error.message));
+    });
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
+  get isAlive(): boolean {
+    return this.#isAlive;
+  }
+
+  /** Calls that were sent and not answered yet. */
+  get outstandingCalls(): number {
+    return this.#outstanding.size;
+  }
+
+  /**
+   * @throws DriverError what the operation answered, or `DEADLINE_EXCEEDED` when the watchdog ended it.
+   * @throws WorkerLostError when the process died for another reason.
+   */
+  call(operation: string, request: Uint8Array, options: CallOptions): Promise<Buffer> {
+    return new Promise((resolve, reject) => {
+      const callId = this.#start(operation, request, options, {
+        onMessage: resolve,
+        onEnd: () => undefined,
+        onError: reject,
+      });
+      if (callId !== null) this.#cancelOnAbort(callId, options.signal);
+    });
+  }
+
+  /** Like `call`, for an operation that answers many messages; the worker is never more than a window ahead. */
+  async *stream(operation: string, request: Uint8Array, options: CallOptions): AsyncGenerator<Buffer, void, undefined> {
+    const messages: Buffer[] = [];
+    let end: { error: Error | null } | null = null;
+    let wake: () => void = () => undefined;
+    const callId = this.#start(operation, request, options, {
+      onMessage: (message) => {
+        messages.push(message);
+        wake();
+      },
+      onEnd: () => {
+        end = { error: null };
+        wake();
+      },
+      onError: (error) => {
+        end = { error };
+        wake();
+      },
+    });
+    const state = (): { error: Error | null } | null => end;
+    try {
+      if (callId !== null) {
+        this.#cancelOnAbort(callId, options.signal);
+        for (let credit = 0; credit < STREAM_WINDOW; credit++) this.#channel.send(callId, FrameKind.PULL);
+      }
+      for (;;) {
+        const message = messages.shift();
+        if (message !== undefined) {
+          yield message;
+          if (callId !== null) this.#channel.send(callId, FrameKind.PULL);
+          continue;
+        }
+        const ended = state();
+        if (ended?.error) throw ended.error;
+        if (ended) return;
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      }
+    } finally {
+      if (callId !== null) this.#cancel(callId);
+    }
+  }
+
+  /** Ends the process now; outstanding calls are rejected as lost. */
+  kill(): void {
+    this.#child.kill("SIGKILL");
+  }
+
+  #start(
+    operation: string,
+    request: Uint8Array,
+    { deadlineMs, signal }: CallOptions,
+    call: Outstanding,
+  ): number | null {
+    if (!this.#isAlive) {
+      call.onError(new WorkerLostError(this.#kind, "it was already gone"));
+      return null;
+    }
+    if (signal?.aborted) {
+      call.onError(cancelled());
+      return null;
+    }
+    const callId = this.#nextCallId();
+    this.#outstanding.set(callId, call);
+    this.#channel.send(callId, FrameKind.CALL, encodeCall({ operation, deadlineMs }, request));
+    return callId;
+  }
+
+  #nextCallId(): number {
+    do {
+      this.#lastCallId = this.#lastCallId === MAX_CALL_ID ? 1 : this.#lastCallId + 1;
+    } while (this.#outstanding.has(this.#lastCallId));
+    return this.#lastCallId;
+  }
+
+  #cancelOnAbort(callId: number, signal: AbortSignal | undefined): void {
+    signal?.addEventListener("abort", () => this.#cancel(callId), { once: true });
+  }
+
+  #cancel(callId: number): void {
+    const call = this.#outstanding.get(callId);
+    if (call === undefined) return;
+    this.#outstanding.delete(callId);
+    if (this.#isAlive) this.#channel.send(callId, FrameKind.CANCEL);
+    call.onError(cancelled());
+  }
+
+  #receive({ callId, kind, payload }: Frame): void {
+    if (kind === FrameKind.EVENT) {
+      this.#receiveEvent(JSON.parse(payload.toString()) as WorkerEvent);
+      return;
+    }
+    const call = this.#outstanding.get(callId);
+    if (call === undefined) return; // cancelled meanwhile
+    if (kind === FrameKind.MESSAGE) {
+      call.onMessage(payload);
+      return;
+    }
+    this.#outstanding.delete(callId);
+    if (kind === FrameKind.RESPONSE) call.onMessage(payload);
+    else if (kind === FrameKind.END) call.onEnd();
+    else call.onError(DriverError.fromJSON(JSON.parse(payload.toString()) as SerializedDriverError));
+  }
+
+  #receiveEvent(event: WorkerEvent): void {
+    if (event.type === "ready") this.#resolveReady(event.info);
+    else if (event.type === "failed") this.#rejectReady(DriverError.fromJSON(event.error));
+    else this.#onEvent(event);
+  }
+
+  #failOutstanding(killedCallId: number, how: string): void {
+    let isFirst = true;
+    for (const [callId, call] of this.#outstanding) {
+      call.onError(callId === killedCallId ? stopped() : new WorkerLostError(this.#kind, how, isFirst));
+      isFirst = false;
+    }
+    this.#outstanding.clear();
+  }
+}
+
+function cancelled(): DriverError {
+  return new DriverError("CANCELLED", "The caller cancelled the call.");
+}
+
+function stopped(): DriverError {
+  return new DriverError("DEADLINE_EXCEEDED", "The statement was stopped because its time was up.", {
+    hint: "Set a longer deadline, or make the statement do less.",
+  });
+}
+
+/** An unlinked file that both processes hold open: the watchdog writes into it which call it is about to end. */
+function openStatusFile(): number {
+  const path = join(tmpdir(), `code-analysis-driver-${process.pid}-${++processCount}`);
+  const fd = openSync(path, "wx+", 0o600);
+  unlinkSync(path);
+  return fd;
+}
+
+function readKilledCall(statusFd: number): number {
+  const record = Buffer.alloc(4);
+  return readSync(statusFd, record, 0, 4, 0) === 4 ? record.readUInt32LE(0) : 0;
+}

@@ -20,12 +20,18 @@ export function fromCallError(error: unknown, address: string): DriverError {
   if (sent !== undefined) return sent;
   const reason = REASON_OF_STATUS[error.code] ?? "INTERNAL";
   if (reason === "DRIVER_UNREACHABLE") {
-    return new DriverError(reason, `No driver answers at ${address} (${error.details}).`, {
+    return new DriverError(reason, `No driver answers at ${address} (${connectionProblem(error.details)}).`, {
       hint: "Start one with: code-analysis-driver serve",
       cause: error,
     });
   }
   return new DriverError(reason, error.details, { cause: error });
+}
+
+/** What grpc-js says of the last attempt, without what it says around it. */
+function connectionProblem(details: string): string {
+  const [, problem = details] = /Last error: (?:Error: )?(.*?)\. Resolution note:/.exec(details) ?? [];
+  return problem;
 }
 
 function isServiceError(error: unknown): error is ServiceError {

@@ -14,7 +14,7 @@ export interface ConfigFile {
 }
 
 /** The name that is looked up in the working directory when no file is named. */
-export const DEFAULT_CONFIG_FILE = "config.json";
+const DEFAULT_CONFIG_FILE = "config.json";
 
 const document = z.object({
   code_analysis: z

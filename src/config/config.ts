@@ -12,6 +12,9 @@ import {
   spellings,
 } from "./options.js";
 
+/** The database when nothing names one, as an absolute path. */
+export const DEFAULT_DATABASE_PATH = resolve(DEFAULT_DATABASE);
+
 /** The value of every option; frozen. Paths are absolute. */
 export type Config = {
   readonly [Name in OptionName]: (typeof OPTIONS)[Name] extends Option<infer T> ? T : never;
@@ -47,7 +50,7 @@ export function resolveConfig({ flags, environment }: ConfigSources): Config {
     ]);
   }
   values.config ??= file?.path;
-  const databasePath = resolve(typeof values.db === "string" ? values.db : (file?.databasePath ?? DEFAULT_DATABASE));
+  const databasePath = typeof values.db === "string" ? values.db : (file?.databasePath ?? DEFAULT_DATABASE_PATH);
   values.db = databasePath;
   for (const name of OPTION_NAMES) {
     const initial: unknown = OPTIONS[name].default;

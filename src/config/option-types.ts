@@ -92,12 +92,12 @@ export function size({
 }
 
 /** `10s` for 10000: the largest unit that shows the value as a whole number. */
-export function formatDuration(ms: number): string {
+function formatDuration(ms: number): string {
   return formatQuantity(ms, MILLISECONDS_OF);
 }
 
 /** `64KiB` for 65536, `5MB` for 5000000: the unit that shows the value as the smallest whole number. */
-export function formatSize(bytes: number): string {
+function formatSize(bytes: number): string {
   return formatQuantity(bytes, BYTES_OF);
 }
 

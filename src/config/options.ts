@@ -282,6 +282,15 @@ export const OPTIONS = {
     default: 300_000,
     description: "Longest lease a client may ask for.",
   }),
+  maxQueryStreams: option<number>({
+    group: "SQL",
+    audience: DRIVER,
+    words: ["max", "query", "streams"],
+    type: count({ min: 1, max: 256 }),
+    default: 8,
+    description: "Query and Select streams that run at once; as many may wait, further ones get OVERLOADED.",
+    reason: "each has a process of some 60 MB to itself",
+  }),
   snapshotMaxAgeMs: option<number>({
     group: "SQL",
     audience: DRIVER,

@@ -1,5 +1,5 @@
 /** Stands where a secret was. */
-export const REDACTED = "[redacted]";
+const REDACTED = "[redacted]";
 
 /** Names of log fields that hold secrets or users' data: tokens, and values that were bound to a statement. */
 const SECRET_NAMES = new Set([

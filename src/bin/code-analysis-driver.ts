@@ -1,0 +1,34 @@
+#!/usr/bin/env node
+import { fileURLToPath } from "node:url";
+import { runProgram } from "../cli/code-analysis-driver/program.js";
+import { ExitCode } from "../cli/exit-code.js";
+import type { Config } from "../config/config.js";
+import { serve } from "./serve.js";
+import { startDriver } from "./start-driver.js";
+import { VERSION } from "./version.js";
+
+// A reader that has seen enough, `| head` for example, is no failure.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  process.exit(error.code === "EPIPE" ? ExitCode.OK : ExitCode.FAILED);
+});
+
+const interruption = new AbortController();
+const interrupt = () => {
+  if (interruption.signal.aborted) process.exit(ExitCode.INTERRUPTED);
+  interruption.abort();
+};
+process.on("SIGINT", interrupt).on("SIGTERM", interrupt);
+
+const exitCode = await runProgram(process.argv.slice(2), {
+  version: VERSION,
+  terminal: process,
+  environment: process.env,
+  programPath: fileURLToPath(import.meta.url),
+  signal: interruption.signal,
+  serve: (config: Config) => {
+    // The driver ends in its own way.
+    process.off("SIGINT", interrupt).off("SIGTERM", interrupt);
+    return serve(config, startDriver, process);
+  },
+});
+process.exit(exitCode);

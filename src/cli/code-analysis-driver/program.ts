@@ -1,0 +1,133 @@
+import { Command, CommanderError, InvalidArgumentError } from "commander";
+import { type Config, resolveConfig } from "../../config/config.js";
+import type { OptionAudience } from "../../config/options.js";
+import { DriverError } from "../../errors.js";
+import { ExitCode } from "../exit-code.js";
+import { createStyler } from "../terminal.js";
+import type { CommandContext } from "./command-context.js";
+import { runIndex } from "./index-command.js";
+import { addOptions, readFlags } from "./option-flags.js";
+import { runSearch } from "./search-command.js";
+import { runSql } from "./sql-command.js";
+
+/** What the program needs beside. */
+export interface ProgramOptions extends CommandContext {
+  readonly version: string;
+  /** The driver process itself: serves until it is told to end. */
+  readonly serve: (config: Config) => Promise<number>;
+}
+
+const PROGRAM = "code-analysis-driver";
+
+/**
+ * Runs the command that `argv` (without node and script) asks for.
+ *
+ * @returns The exit code: 0, 1 with one sentence on stderr, 2 for wrong usage, 130 when it was interrupted.
+ */
+export async function runProgram(argv: readonly string[], options: ProgramOptions): Promise<number> {
+  let exitCode: number = ExitCode.OK;
+  const program = createProgram(options, (code) => {
+    exitCode = code;
+  });
+  try {
+    await program.parseAsync(argv, { from: "user" });
+    return exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? ExitCode.OK : ExitCode.USAGE;
+    if (options.signal.aborted) return ExitCode.INTERRUPTED;
+    const failure = DriverError.from(error);
+    const style = createStyler(options.terminal.stderr);
+    options.terminal.stderr.write(`${style(["bold", "red"], "error:")} ${failure.sentence}\n`);
+    return failure.field?.startsWith("--") === true ? ExitCode.USAGE : ExitCode.FAILED;
+  }
+}
+
+function createProgram(options: ProgramOptions, onExitCode: (exitCode: number) => void): Command {
+  const { terminal, environment, serve } = options;
+
+  /** An action gets its arguments, then its flags; it runs with the resolved options. */
+  function action<Arguments extends unknown[]>(run: (config: Config, ...args: Arguments) => Promise<number>) {
+    return async (...all: [...Arguments, unknown, Command]) => {
+      const command = all.at(-1);
+      if (!(command instanceof Command)) throw new DriverError("INTERNAL", "A command was called without itself.");
+      const config = resolveConfig({ flags: readFlags(command), environment });
+      onExitCode(await run(config, ...(all as unknown as Arguments)));
+    };
+  }
+
+  function command(usage: string, audience: OptionAudience, description: string, examples: readonly string[]): Command {
+    const result = program.command(usage).description(description);
+    addOptions(result, audience).showHelpAfterError(`See ${PROGRAM} ${result.name()} --help.`);
+    return result.addHelpText("after", `\nExamples:\n${examples.map((line) => `  ${PROGRAM} ${line}`).join("\n")}`);
+  }
+
+  const program = new Command(PROGRAM)
+    .description("A process that alone owns a SQLite index of source code and serves it over gRPC.")
+    .version(options.version)
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => terminal.stdout.write(text),
+      writeErr: (text) => terminal.stderr.write(text),
+      getOutHelpWidth: () => helpWidth(terminal.stdout.columns),
+      getErrHelpWidth: () => helpWidth(terminal.stderr.columns),
+    })
+    .addHelpText("after", `\nStart with:\n  ${PROGRAM} serve --index path/to/source\n`);
+
+  command("serve", "driver", "Run the driver process until SIGTERM or SIGINT.", [
+    "serve --db data/code_analysis.db --index src",
+    "serve --listen unix:/run/driver.sock --listen 127.0.0.1:50051",
+  ]).action(action((config) => serve(config)));
+
+  command("index <DIR>", "client", "Index a folder; starts a driver for the run if none answers.", [
+    "index src",
+    "index src --json",
+  ])
+    .option("--json", "Print one JSON document.")
+    .action(
+      action((config, directory: string, { json = false }: { json?: boolean }) =>
+        runIndex(directory, config, json, options),
+      ),
+    );
+
+  command("sql <STATEMENT>", "client", "Run one SQL statement.", [
+    "sql 'SELECT name, line FROM classes LIMIT 10'",
+    "sql 'SELECT path FROM files WHERE lines > ? AND path LIKE ?' --param 1000 --param '%.py'",
+  ])
+    .option(
+      "--param <VALUE>",
+      "Value for the next ?. 42 is INTEGER, 4.2 REAL, null NULL, x'0aff' a blob, '42' in quotes TEXT, all else TEXT. Repeatable.",
+      (value: string, earlier: readonly string[] = []) => [...earlier, value],
+    )
+    .option("--json", 'Print one JSON document; integers beyond 2^53 are strings, blobs {"base64": …}.')
+    .action(
+      action((config, sql: string, { json = false, param = [] }: { json?: boolean; param?: readonly string[] }) =>
+        runSql(sql, param, config, json, options),
+      ),
+    );
+
+  command("search <WORDS>", "client", "Search names and text of the indexed source.", [
+    "search 'user name'",
+    "search 'pars*' --limit 50 --json",
+  ])
+    .option("--limit <NUMBER>", "Most hits to show.", parseLimit, 20)
+    .option("--json", "Print one JSON document.")
+    .action(
+      action((config, words: string, { json = false, limit }: { json?: boolean; limit: number }) =>
+        runSearch(words, limit, config, json, options),
+      ),
+    );
+
+  return program;
+}
+
+/** Wide enough for long descriptions where the output is no terminal. */
+function helpWidth(columns: number | undefined): number {
+  return columns ?? 120;
+}
+
+function parseLimit(text: string): number {
+  const limit = Number(text);
+  if (!Number.isInteger(limit) || limit < 1 || limit > 10_000)
+    throw new InvalidArgumentError("It must be a whole number from 1 to 10000.");
+  return limit;
+}

@@ -35,6 +35,7 @@ export const STATUS_OF_REASON = {
   TABLE_NOT_FOUND: "NOT_FOUND",
   FILE_NOT_FOUND: "NOT_FOUND",
   ENTITY_NOT_FOUND: "NOT_FOUND",
+  SERVICE_NOT_FOUND: "NOT_FOUND",
 
   PATH_OUTSIDE_PROJECT: "PERMISSION_DENIED",
   FILE_NOT_READABLE: "PERMISSION_DENIED",
@@ -68,6 +69,8 @@ export const STATUS_OF_REASON = {
   DATABASE_CORRUPT: "DATA_LOSS",
   COMMIT_OUTCOME_UNKNOWN: "UNKNOWN",
   NOT_IMPLEMENTED: "UNIMPLEMENTED",
+  /** Found by a client, never sent: nothing answers at the driver's address. */
+  DRIVER_UNREACHABLE: "UNAVAILABLE",
   INTERNAL: "INTERNAL",
 } as const satisfies Record<string, StatusName>;
 

@@ -8,11 +8,13 @@ export type WorkerEvent =
   | { readonly type: "failed"; readonly error: SerializedDriverError }
   | { readonly type: "log"; readonly level: LogLevel; readonly message: string; readonly fields: object }
   /** Every answer up to this commit was sent. Comes after the answers, so a lost answer is never taken for a given one. */
-  | { readonly type: "committed"; readonly commitSeq: number }
+  | { readonly type: "committed"; readonly commitSeq: string }
   /** The interactive transaction is over although nobody asked for it: SQLite rolled it back. */
   | { readonly type: "transactionLost"; readonly error: SerializedDriverError }
   /** A commit failed with an I/O error; the worker reopens the database. */
   | { readonly type: "commitFailed"; readonly error: SerializedDriverError }
+  /** The database is open again after a failed commit. */
+  | { readonly type: "reopened"; readonly commitSeq: string }
   /** The database is damaged; no more writes are taken. */
   | { readonly type: "corrupt"; readonly error: SerializedDriverError };
 

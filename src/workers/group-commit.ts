@@ -133,6 +133,21 @@ export class GroupCommit {
     }
   }
 
+  /**
+   * Commits the open interactive transaction for `call`, remembering the answer when the call has a `request_id`.
+   *
+   * @throws DriverError why SQLite refused; the transaction was rolled back.
+   * @throws CommitFailedError when the outcome is unknown.
+   */
+  commitInteractive(call: PendingWrite): Uint8Array {
+    const commitSeq = this.#tables.commitSeq() + 1n;
+    this.#session.commitSeq = commitSeq;
+    const response = this.runInTransaction(call);
+    const refusal = this.#commitAs(commitSeq);
+    if (refusal !== null) throw refusal;
+    return response;
+  }
+
   #attempt(writes: readonly PendingWrite[]): Attempt {
     const { connection } = this.#session;
     try {
@@ -155,7 +170,7 @@ export class GroupCommit {
         outcomes.set(write.id, { error });
       }
     }
-    const refusal = this.commit(hasResponse ? commitSeq : null);
+    const refusal = this.#commitAs(hasResponse ? commitSeq : null);
     return refusal === null ? { kind: "committed", outcomes } : { kind: "refused", error: refusal };
   }
 
@@ -165,7 +180,7 @@ export class GroupCommit {
    *
    * @throws CommitFailedError when the outcome is unknown.
    */
-  commit(commitSeq: bigint | null): DriverError | null {
+  #commitAs(commitSeq: bigint | null): DriverError | null {
     const { connection } = this.#session;
     try {
       if (commitSeq !== null) this.#tables.setCommitSeq(commitSeq);

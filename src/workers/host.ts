@@ -30,8 +30,8 @@ export class WorkerHost {
   constructor(handler: WorkerHandler) {
     const socket = new Socket({ fd: CHANNEL_FD, readable: true, writable: true });
     // Without its parent a worker has no purpose; a running statement is ended by the watchdog.
-    socket.on("close", () => process.exit(0));
-    socket.on("error", () => process.exit(0));
+    socket.on("close", () => exitWorker(0));
+    socket.on("error", () => exitWorker(0));
     this.#channel = new Channel(socket, ({ callId, kind, payload }) => {
       if (kind === FrameKind.CALL) handler.onCall({ id: callId, ...decodeCall(payload) });
       else if (kind === FrameKind.PULL) handler.onPull?.(callId);
@@ -82,8 +82,13 @@ export async function announce(host: WorkerHost, start: () => unknown): Promise<
   } catch (error) {
     host.event({ type: "failed", error: DriverError.from(error).toJSON() });
     host.flush();
-    setImmediate(() => process.exit(1));
+    exitWorker(1);
   }
+}
+
+/** Ends this worker process, after what was flushed has left. */
+export function exitWorker(code: number): void {
+  setImmediate(() => process.exit(code));
 }
 
 /** The options that the parent passed to this worker process. */

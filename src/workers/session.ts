@@ -80,7 +80,26 @@ export class Session {
 }
 
 function explainOn(connection: Connection): Explain {
-  return (sql) => connection.prepare(`EXPLAIN ${sql}`).all() as Opcode[];
+  return (sql) => allWithNulls(connection.prepare(`EXPLAIN ${sql}`)) as Opcode[];
+}
+
+/** SQLite's limit on the number of a parameter (https://sqlite.org/limits.html). */
+const MAX_PARAMETERS = 32_766;
+
+/**
+ * All rows of a statement whose parameters are NULL. better-sqlite3 wants a value for each but does not tell how many there are:
+ * an object that seems to have every name serves the named ones, and the others are counted by trying.
+ */
+function allWithNulls(statement: Statement): unknown[] {
+  const named = new Proxy({}, { getOwnPropertyDescriptor: () => ({ value: null, configurable: true }), get: () => null });
+  for (let count = 0; ; count++) {
+    try {
+      return statement.all(...new Array<null>(count).fill(null), named);
+    } catch (error) {
+      const isMissingSome = error instanceof RangeError && error.message.startsWith("Too few");
+      if (!isMissingSome || count === MAX_PARAMETERS) throw error;
+    }
+  }
 }
 
 /** Proves once per process that the statement gate works on this build of SQLite. */

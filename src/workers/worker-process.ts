@@ -11,11 +11,15 @@ import { MAX_CALL_ID } from "./watchdog.js";
 /** The kinds of worker process; each is an entry file of this folder. */
 export type WorkerKind = "writer" | "reader" | "parser";
 
-/** The process died before it answered, and not because of this call. The call may be given to another process. */
+/** The process died before it answered, and was not ended because of this call's time. */
 export class WorkerLostError extends Error {
-  constructor(kind: WorkerKind, how: string) {
+  /** Of the unanswered calls this was the first: a worker that takes its calls in order was working on it. */
+  readonly wasRunning: boolean;
+
+  constructor(kind: WorkerKind, how: string, wasRunning = false) {
     super(`the ${kind} process ended (${how}) before it answered`);
     this.name = "WorkerLostError";
+    this.wasRunning = wasRunning;
   }
 }
 
@@ -226,8 +230,10 @@ export class WorkerProcess {
   }
 
   #failOutstanding(killedCallId: number, how: string): void {
+    let isFirst = true;
     for (const [callId, call] of this.#outstanding) {
-      call.onError(callId === killedCallId ? stopped() : new WorkerLostError(this.#kind, how));
+      call.onError(callId === killedCallId ? stopped() : new WorkerLostError(this.#kind, how, isFirst));
+      isFirst = false;
     }
     this.#outstanding.clear();
   }

@@ -1,0 +1,87 @@
+import { readFileSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import { z } from "zod";
+import { DriverError } from "../errors.js";
+
+/** What both programs read from one JSON file. Anything beside `code_analysis` belongs to other programs. */
+export interface ConfigFile {
+  /** Absolute path of the file. */
+  readonly path: string;
+  /** `code_analysis.db_path`, else `code_analysis.database.driver.config.path`, as an absolute path. */
+  readonly databasePath: string | undefined;
+  /** The entries of `code_analysis.driver`, not checked yet. */
+  readonly driverOptions: Readonly<Record<string, unknown>>;
+}
+
+/** The name that is looked up in the working directory when no file is named. */
+export const DEFAULT_CONFIG_FILE = "config.json";
+
+const document = z.object({
+  code_analysis: z
+    .object({
+      db_path: z.string().min(1).optional(),
+      database: z
+        .object({
+          driver: z.object({ config: z.object({ path: z.string().min(1).optional() }).optional() }).optional(),
+        })
+        .optional(),
+      driver: z.record(z.string(), z.unknown()).optional(),
+    })
+    .optional(),
+});
+
+/**
+ * Reads a config file. Relative paths in it are relative to its folder, so that it means the same from everywhere.
+ *
+ * @param named - The file that the user named; without one, `config.json` in the working directory if it exists.
+ * @returns undefined when no file was named and there is none.
+ * @throws DriverError `INVALID_REQUEST` when it is missing, unreadable, no JSON, or of another shape.
+ */
+export function readConfigFile(named?: string): ConfigFile | undefined {
+  const path = resolve(named ?? DEFAULT_CONFIG_FILE);
+  let content: string;
+  try {
+    content = readFileSync(path, "utf8");
+  } catch (error) {
+    if (named === undefined && hasCode(error, "ENOENT")) return undefined;
+    throw invalid(path, `cannot be read (${messageOf(error)})`, "Name another file with --config.", error);
+  }
+
+  let json: unknown;
+  try {
+    json = JSON.parse(content);
+  } catch (error) {
+    throw invalid(path, `is not JSON: ${messageOf(error)}`, "Correct the file.", error);
+  }
+
+  const parsed = document.safeParse(json);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    const where = issue === undefined || issue.path.length === 0 ? "the document" : issue.path.join(".");
+    throw invalid(
+      path,
+      `is wrong at ${where}: ${issue?.message ?? "unknown shape"}`,
+      "Correct the file.",
+      parsed.error,
+    );
+  }
+  const section = parsed.data.code_analysis;
+  const databasePath = section?.db_path ?? section?.database?.driver?.config?.path;
+  return {
+    path,
+    databasePath: databasePath === undefined ? undefined : resolve(dirname(path), databasePath),
+    driverOptions: section?.driver ?? {},
+  };
+}
+
+function invalid(path: string, what: string, hint: string, cause: unknown): DriverError {
+  return new DriverError("INVALID_REQUEST", `The config file ${path} ${what}.`, { hint, cause });
+}
+
+function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && "code" in error && error.code === code;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

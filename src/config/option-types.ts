@@ -1,0 +1,129 @@
+import { z } from "zod";
+
+/**
+ * How the value of an option is written, checked and shown. Flags and environment variables give strings, the config file
+ * any JSON value; one schema reads both.
+ */
+export interface OptionType<T> {
+  /** The value's name in `--help`, for example `DURATION`; null for a switch, which takes no value. */
+  readonly placeholder: string | null;
+  /** Ends the sentence "it must be …". */
+  readonly expects: string;
+  readonly schema: z.ZodType<T>;
+  /** True when relative file names in the value are relative to where the value was written. */
+  readonly isPath: boolean;
+  /** True when a flag may be repeated; in an environment variable the values are separated by commas. */
+  readonly isList: boolean;
+  /** The value as a user would write it. */
+  format(value: T): string;
+}
+
+const MILLISECONDS_OF = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 } as const;
+const BYTES_OF = { B: 1, KB: 1e3, MB: 1e6, GB: 1e9, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 } as const;
+
+/** Any text but the empty one. */
+export const text: OptionType<string> = scalar("TEXT", "a text that is not empty", z.string().min(1), String);
+
+/** A file or folder; relative to the working directory, or to the config file that names it. */
+export const path: OptionType<string> = { ...scalar("PATH", "a path", z.string().min(1), String), isPath: true };
+
+/** A switch: `--flag`, `true` or `1`. */
+export const boolean: OptionType<boolean> = scalar(
+  null,
+  "true or false",
+  z.union([z.boolean(), z.stringbool({ truthy: ["true", "1"], falsy: ["false", "0"] })]),
+  String,
+);
+
+/** One of a closed set of words. */
+export function oneOf<const Choice extends string>(choices: readonly Choice[]): OptionType<Choice> {
+  return scalar("NAME", `one of ${choices.join(", ")}`, z.enum(choices), String);
+}
+
+/** Several texts in the order in which they were given. */
+export const textList: OptionType<readonly string[]> = {
+  ...scalar(
+    "ADDRESS",
+    "one text or a list of texts",
+    z.preprocess(
+      (value) => (typeof value === "string" ? value.split(",").map((item) => item.trim()) : value),
+      z.array(z.string().min(1)).min(1).readonly(),
+    ),
+    (values: readonly string[]) => values.join(", "),
+  ),
+  isList: true,
+};
+
+/** A whole number from `min` to `max`. */
+export function count({ min, max }: { readonly min: number; readonly max: number }): OptionType<number> {
+  const digits = z.string().regex(/^\d+$/).transform(Number);
+  const range = z.number().int().min(min).max(max);
+  return scalar("NUMBER", `a whole number from ${min} to ${max}`, z.union([digits.pipe(range), range]), String);
+}
+
+/**
+ * Milliseconds, written with a unit: `500ms`, `10s`, `5m`, `1h`. A number without one is refused, because nobody can see
+ * whether seconds or milliseconds are meant.
+ */
+export function duration({ minMs, maxMs }: { readonly minMs: number; readonly maxMs: number }): OptionType<number> {
+  return scalar(
+    "DURATION",
+    `a duration with a unit, such as 500ms, 10s, 5m or 1h, from ${formatDuration(minMs)} to ${formatDuration(maxMs)}`,
+    quantity(MILLISECONDS_OF).pipe(z.number().int().min(minMs).max(maxMs)),
+    formatDuration,
+  );
+}
+
+/** Bytes, written with a unit (`64KiB`, `5MB`) or as a plain number of bytes. */
+export function size({
+  minBytes,
+  maxBytes,
+}: {
+  readonly minBytes: number;
+  readonly maxBytes: number;
+}): OptionType<number> {
+  const range = z.number().int().min(minBytes).max(maxBytes);
+  return scalar(
+    "SIZE",
+    `a size such as 65536, 64KiB or 5MB, from ${formatSize(minBytes)} to ${formatSize(maxBytes)}`,
+    z.union([quantity({ ...BYTES_OF, "": 1 }).pipe(range), range]),
+    formatSize,
+  );
+}
+
+/** `10s` for 10000: the largest unit that shows the value as a whole number. */
+export function formatDuration(ms: number): string {
+  return formatQuantity(ms, MILLISECONDS_OF);
+}
+
+/** `64KiB` for 65536, `5MB` for 5000000: the unit that shows the value as the smallest whole number. */
+export function formatSize(bytes: number): string {
+  return formatQuantity(bytes, BYTES_OF);
+}
+
+function scalar<T>(
+  placeholder: string | null,
+  expects: string,
+  schema: z.ZodType<T>,
+  format: (value: T) => string,
+): OptionType<T> {
+  return { placeholder, expects, schema, format, isPath: false, isList: false };
+}
+
+function quantity(units: Readonly<Record<string, number>>): z.ZodType<number> {
+  return z.string().transform((written, context) => {
+    const [, digits, unit = ""] = /^(\d+(?:\.\d+)?) ?([A-Za-z]*)$/.exec(written) ?? [];
+    const factor = units[unit];
+    if (digits === undefined || factor === undefined) {
+      context.addIssue({ code: "custom", message: "not a number with a unit" });
+      return z.NEVER;
+    }
+    return Number(digits) * factor;
+  });
+}
+
+function formatQuantity(value: number, units: Readonly<Record<string, number>>): string {
+  const fitting = Object.entries(units).filter(([, factor]) => value > 0 && value % factor === 0);
+  const [unit, factor] = fitting.sort(([, a], [, b]) => b - a)[0] ?? Object.entries(units)[0] ?? ["", 1];
+  return `${value / factor}${unit}`;
+}

@@ -1,0 +1,210 @@
+import { create, toBinary } from "@bufbuild/protobuf";
+import { durationFromMs, durationMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
+import {
+  BeginTransactionRequestSchema,
+  BeginTransactionResponseSchema,
+  RollbackTransactionResponseSchema,
+} from "../../gen/code_analysis/driver/v1/transaction_pb.js";
+import { DriverError } from "../errors.js";
+import { decodeRequest } from "../workers/operations/operation.js";
+import { RequestField, stringField } from "../workers/request-fields.js";
+import type { WriterInfo } from "../workers/writer.js";
+import type { CallContext, Engine, MethodName, StreamMethodName, UnaryMethodName } from "./call.js";
+import { driverInfo } from "./driver-info.js";
+import { EngineHealth } from "./health.js";
+import { Indexing } from "./indexing.js";
+import type { EngineLimits } from "./limits.js";
+import { Parsers } from "./parsers.js";
+import { Readers } from "./readers.js";
+import { Transactions } from "./transactions.js";
+import type { EngineLog } from "./worker-log.js";
+import { Writer } from "./writer.js";
+
+export interface EngineOptions {
+  /** Absolute path of the database file; created when missing. */
+  readonly databasePath: string;
+  readonly driverVersion: string;
+  readonly limits: EngineLimits;
+  readonly log: EngineLog;
+  /** The engine cannot go on: the writer cannot be started again. */
+  readonly onFatal: (error: DriverError) => void;
+}
+
+type UnaryHandler = (request: Buffer, context: CallContext) => Promise<Uint8Array>;
+type StreamHandler = (request: Buffer, context: CallContext) => AsyncIterable<Uint8Array>;
+
+/** How a statement that most likely only reads begins. A wrong guess costs a detour over a reader, never a wrong answer. */
+const READING_STATEMENT = /^\s*(?:SELECT|VALUES|WITH|EXPLAIN|PRAGMA)\b/i;
+
+/** The engine of the driver process: one writer, some readers and parsers, and the rules which call goes where. */
+export class DriverEngine implements Engine {
+  readonly health = new EngineHealth();
+  readonly #options: EngineOptions;
+  readonly #startedAtMs = Date.now();
+  readonly #writer: Writer;
+  readonly #readers: Readers;
+  readonly #parsers: Parsers;
+  readonly #transactions: Transactions;
+  readonly #unary: Readonly<Record<UnaryMethodName, UnaryHandler>>;
+  readonly #streams: Readonly<Record<StreamMethodName, StreamHandler>>;
+
+  constructor(options: EngineOptions) {
+    const { databasePath, limits, log } = options;
+    this.#options = options;
+    this.#writer = new Writer(databasePath, limits, log, {
+      onServing: (isServing, detail) => this.health.set(isServing, detail),
+      onTransactionLost: (error) => this.#transactions.lost(error),
+      onFatal: (error) => {
+        this.health.set(false, error.message);
+        options.onFatal(error);
+      },
+    });
+    this.#readers = new Readers(databasePath, limits, log);
+    this.#parsers = new Parsers(databasePath, limits, log);
+    this.#transactions = new Transactions(this.#writer, limits);
+    const indexing = new Indexing(this.#parsers, this.#writer, log);
+
+    // What a method needs decides where it goes: `write` runs in a group commit, `read` on a reader, both in the transaction
+    // that the request names. Exclusive operations of the writer are writes here; it gives them the connection to themselves.
+    const write = (method: MethodName): UnaryHandler => this.#write.bind(this, method);
+    const read = (method: MethodName): UnaryHandler => this.#read.bind(this, method);
+    const readStream = (method: MethodName): StreamHandler => this.#readStream.bind(this, method);
+    this.#unary = {
+      getDriverInfo: () => this.#driverInfo(),
+      execute: (request, context) => this.#execute(request, context),
+      executeBatch: write("executeBatch"),
+      beginTransaction: (request, context) => this.#beginTransaction(request, context),
+      commitTransaction: (request, context) =>
+        this.#transactions.commit(stringField(request, RequestField.TRANSACTION_ID), request, context),
+      rollbackTransaction: (request) => this.#rollbackTransaction(request),
+      insert: write("insert"),
+      update: write("update"),
+      delete: write("delete"),
+      createTable: write("createTable"),
+      dropTable: write("dropTable"),
+      listTables: read("listTables"),
+      getTableInfo: read("getTableInfo"),
+      syncSchema: write("syncSchema"),
+      recover: write("recover"),
+      registerProject: write("registerProject"),
+      listProjects: read("listProjects"),
+      indexFile: (request, context) => indexing.indexFile(request, context),
+      listIndexingErrors: read("listIndexingErrors"),
+      searchCode: read("searchCode"),
+      findDefinitions: read("findDefinitions"),
+      findReferences: read("findReferences"),
+      listCallers: read("listCallers"),
+      listCallees: read("listCallees"),
+      getClassHierarchy: read("getClassHierarchy"),
+      listFileEntities: read("listFileEntities"),
+    };
+    this.#streams = {
+      query: readStream("query"),
+      select: readStream("select"),
+      indexProject: (request, context) => indexing.indexProject(request, context),
+      backup: readStream("backup"),
+    };
+  }
+
+  /**
+   * Resolves when the database is open, recovered and complete.
+   *
+   * @throws DriverError why it cannot be.
+   */
+  async start(): Promise<void> {
+    await this.#writer.started;
+    this.health.set(true, "serving");
+    this.#readers.warmUp();
+  }
+
+  unary(method: UnaryMethodName, request: Buffer, context: CallContext): Promise<Uint8Array> {
+    return this.#unary[method](request, context);
+  }
+
+  stream(method: StreamMethodName, request: Buffer, context: CallContext): AsyncIterable<Uint8Array> {
+    return this.#streams[method](request, context);
+  }
+
+  /** From now on health says that the driver is going down; running calls go on. */
+  drain(): void {
+    this.health.set(false, "shutting down");
+  }
+
+  /** Rolls back what is open, checkpoints the WAL and ends every worker process. Call after the last call has ended. */
+  async close(): Promise<void> {
+    await this.#transactions.close();
+    await Promise.all([this.#readers.close(), this.#parsers.close()]);
+    await this.#writer.close();
+  }
+
+  /** Ends every worker process at once; what was acknowledged is on disk. */
+  kill(): void {
+    this.#writer.kill();
+    void this.#readers.close();
+    void this.#parsers.close();
+  }
+
+  #write(method: MethodName, request: Buffer, context: CallContext): Promise<Uint8Array> {
+    const transactionId = stringField(request, RequestField.TRANSACTION_ID);
+    return transactionId === ""
+      ? this.#writer.write(method, request, context)
+      : this.#transactions.call(transactionId, method, request, context);
+  }
+
+  #read(method: MethodName, request: Buffer, context: CallContext): Promise<Uint8Array> {
+    const transactionId = stringField(request, RequestField.TRANSACTION_ID);
+    return transactionId === ""
+      ? this.#readers.call(method, request, context)
+      : this.#transactions.call(transactionId, method, request, context);
+  }
+
+  #readStream(method: MethodName, request: Buffer, context: CallContext): AsyncIterable<Uint8Array> {
+    const transactionId = stringField(request, RequestField.TRANSACTION_ID);
+    return transactionId === ""
+      ? this.#readers.stream(method, request, context)
+      : this.#transactions.stream(transactionId, method, request, context);
+  }
+
+  async #execute(request: Buffer, context: CallContext): Promise<Uint8Array> {
+    const isInTransaction = stringField(request, RequestField.TRANSACTION_ID) !== "";
+    const mayOnlyRead = context.role === "read-only";
+    if (!isInTransaction && (mayOnlyRead || READING_STATEMENT.test(stringField(request, RequestField.SQL)))) {
+      try {
+        return await this.#readers.call("execute", request, context);
+      } catch (error) {
+        const isWrite = error instanceof DriverError && error.reason === "DATABASE_READ_ONLY";
+        if (!isWrite) throw error;
+        if (mayOnlyRead) throw new DriverError("ROLE_NOT_ALLOWED", "A read-only client may not run this statement.");
+      }
+    }
+    return await this.#write("execute", request, context);
+  }
+
+  async #beginTransaction(request: Buffer, context: CallContext): Promise<Uint8Array> {
+    const { ttl } = decodeRequest(BeginTransactionRequestSchema, request);
+    const { id, ttlMs } = await this.#transactions.begin(ttl === undefined ? null : durationMs(ttl), context);
+    return toBinary(
+      BeginTransactionResponseSchema,
+      create(BeginTransactionResponseSchema, {
+        transactionId: id,
+        ttl: durationFromMs(ttlMs),
+        expiresAt: timestampFromMs(Date.now() + ttlMs),
+      }),
+    );
+  }
+
+  async #rollbackTransaction(request: Buffer): Promise<Uint8Array> {
+    await this.#transactions.rollback(stringField(request, RequestField.TRANSACTION_ID));
+    return toBinary(RollbackTransactionResponseSchema, create(RollbackTransactionResponseSchema));
+  }
+
+  async #driverInfo(): Promise<Uint8Array> {
+    const writer: WriterInfo = await this.#writer.started;
+    return driverInfo({
+      ...this.#options,
+      writer,
+      startedAtMs: this.#startedAtMs,
+      processes: { writers: 1, readers: this.#readers.count, parsers: this.#parsers.count },
+    });
+  }
+}

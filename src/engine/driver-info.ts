@@ -1,0 +1,65 @@
+import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { durationFromMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
+import {
+  GetDriverInfoResponseSchema,
+  type LimitsSchema,
+  type ProcessCountsSchema,
+} from "../../gen/code_analysis/driver/v1/driver_info_pb.js";
+import { RecoveryActionKind, RecoveryReportSchema } from "../../gen/code_analysis/driver/v1/recovery_pb.js";
+import type { WriterInfo } from "../workers/writer.js";
+import type { EngineLimits } from "./limits.js";
+
+/** Version of the protocol that this driver speaks; grows when a client could notice. */
+const PROTOCOL_VERSION = 1;
+
+export interface DriverFacts {
+  readonly driverVersion: string;
+  readonly databasePath: string;
+  readonly limits: EngineLimits;
+  readonly writer: WriterInfo;
+  readonly startedAtMs: number;
+  readonly processes: MessageInitShape<typeof ProcessCountsSchema>;
+}
+
+/** The encoded `GetDriverInfoResponse`. */
+export function driverInfo(facts: DriverFacts): Uint8Array {
+  const lastRecovery = fromBinary(RecoveryReportSchema, Buffer.from(facts.writer.recovery, "base64"));
+  const unresolvedTables = lastRecovery.actions
+    .filter(({ action }) => action === RecoveryActionKind.LEFT_UNRESOLVED)
+    .map(({ table }) => table);
+  return toBinary(
+    GetDriverInfoResponseSchema,
+    create(GetDriverInfoResponseSchema, {
+      driverVersion: facts.driverVersion,
+      protocolVersion: PROTOCOL_VERSION,
+      sqliteVersion: facts.writer.sqliteVersion,
+      databasePath: facts.databasePath,
+      schemaHash: facts.writer.schemaHash,
+      pid: process.pid,
+      startedAt: timestampFromMs(facts.startedAtMs),
+      limits: limitsMessage(facts.limits),
+      lastRecovery,
+      processes: facts.processes,
+      unresolvedTables,
+    }),
+  );
+}
+
+function limitsMessage(limits: EngineLimits): MessageInitShape<typeof LimitsSchema> {
+  return {
+    maxRequestBytes: BigInt(limits.maxRequestBytes),
+    maxExecuteRows: limits.maxExecuteRows,
+    maxExecuteBytes: BigInt(limits.maxExecuteBytes),
+    maxBatchStatements: limits.maxBatchStatements,
+    maxStatementTime: durationFromMs(limits.maxStatementMs),
+    maxOpenTransactions: limits.maxTransactions,
+    defaultTransactionTtl: durationFromMs(limits.defaultTransactionTtlMs),
+    maxTransactionTtl: durationFromMs(limits.maxTransactionTtlMs),
+    maxQueueLength: limits.maxQueuedWrites,
+    maxConcurrentStreams: limits.maxStreams,
+    maxSnapshotAge: durationFromMs(limits.maxSnapshotAgeMs),
+    maxFileBytes: BigInt(limits.maxFileBytes),
+    maxParseTime: durationFromMs(limits.maxParseMs),
+    maxPageSize: limits.maxPageSize,
+  };
+}

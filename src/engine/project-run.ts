@@ -1,0 +1,102 @@
+import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
+import {
+  type IndexFailureSchema,
+  type IndexFileResponse,
+  IndexPhase,
+  IndexProgressSchema,
+  IndexProjectResponseSchema,
+  RowCountsSchema,
+} from "../../gen/code_analysis/driver/v1/index_pb.js";
+import { monotonicMs } from "../observability/clock.js";
+
+/** What one `IndexProject` call has done so far, and the messages that tell its client. */
+export class ProjectRun {
+  readonly #startedMs = monotonicMs();
+  readonly #progress = create(IndexProgressSchema, { phase: IndexPhase.SCANNING });
+  readonly #counts = create(RowCountsSchema);
+  readonly #filesByLanguage: Record<string, bigint> = {};
+  #failures: MessageInitShape<typeof IndexFailureSchema>[] = [];
+  #filesWithProblems = 0n;
+
+  enter(phase: IndexPhase): void {
+    this.#progress.phase = phase;
+  }
+
+  setTotal(files: number): void {
+    this.#progress.filesTotal = BigInt(files);
+  }
+
+  deleted(files: number): void {
+    this.#progress.filesDeleted += BigInt(files);
+  }
+
+  /** A file is done: its rows are stored, or were up to date. */
+  indexed(response: IndexFileResponse): void {
+    this.#done(response.filePath);
+    if (response.unchanged) {
+      this.#progress.filesUnchanged++;
+      return;
+    }
+    this.#progress.filesIndexed++;
+    const language = response.language === "" ? "text" : response.language;
+    this.#filesByLanguage[language] = (this.#filesByLanguage[language] ?? 0n) + 1n;
+    const { counts, problems } = response;
+    if (counts !== undefined) {
+      this.#counts.classes += counts.classes;
+      this.#counts.methods += counts.methods;
+      this.#counts.functions += counts.functions;
+      this.#counts.imports += counts.imports;
+      this.#counts.usages += counts.usages;
+      this.#counts.content += counts.content;
+      this.#counts.crossReferences += counts.crossReferences;
+    }
+    if (problems.length > 0) this.#filesWithProblems++;
+    for (const { errorType, message } of problems) {
+      this.#failures.push({ filePath: response.filePath, errorType, message, isIndexed: true });
+    }
+  }
+
+  /** A file could not be indexed; it keeps the rows it had. */
+  failed(filePath: string, errorType: string, message: string): void {
+    this.#done(filePath);
+    this.#progress.filesFailed++;
+    this.#failures.push({ filePath, errorType, message, isIndexed: false });
+  }
+
+  addEdges(crossReferences: bigint): void {
+    this.#counts.crossReferences += crossReferences;
+  }
+
+  /** The next message of the stream: progress, and the failures since the last one. */
+  progressMessage(): Uint8Array {
+    return this.#message({});
+  }
+
+  /** The last message of the stream. */
+  summaryMessage(): Uint8Array {
+    this.enter(IndexPhase.DONE);
+    this.#progress.currentPath = "";
+    const summary = {
+      counts: this.#counts,
+      filesWithProblems: this.#filesWithProblems,
+      duration: durationFromMs(Math.round(monotonicMs() - this.#startedMs)),
+      filesByLanguage: this.#filesByLanguage,
+    };
+    return this.#message({ summary });
+  }
+
+  #done(filePath: string): void {
+    this.#progress.filesDone++;
+    this.#progress.currentPath = filePath;
+  }
+
+  #message(rest: MessageInitShape<typeof IndexProjectResponseSchema>): Uint8Array {
+    const failures = this.#failures;
+    this.#failures = [];
+    return toBinary(
+      IndexProjectResponseSchema,
+      create(IndexProjectResponseSchema, { progress: this.#progress, failures, ...rest }),
+    );
+  }
+}

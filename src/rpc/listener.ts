@@ -1,0 +1,133 @@
+import { chmod, lstat, rm } from "node:fs/promises";
+import { connect } from "node:net";
+import { DriverError } from "../errors.js";
+
+/** PEM files for TLS, as bytes. */
+export interface TlsOptions {
+  readonly certificate: Buffer;
+  readonly privateKey: Buffer;
+  /** Clients must show a certificate that this authority has signed (mTLS); not set: none is asked for. */
+  readonly clientCa?: Buffer;
+}
+
+/** Where the driver listens. */
+export type Listener =
+  | {
+      readonly kind: "unix";
+      /** The path of the socket. */
+      readonly path: string;
+    }
+  | {
+      readonly kind: "tcp";
+      /** A name or an address, an IPv6 one without its brackets. */
+      readonly host: string;
+      /** 0 picks a free port. */
+      readonly port: number;
+      /** True when only programs on this machine can connect. */
+      readonly isLoopback: boolean;
+      /** Not set: plain text. */
+      readonly tls?: TlsOptions;
+    };
+
+const UNIX_PREFIX = "unix:";
+/** `sun_path` of a socket address has 108 bytes on Linux, 104 on macOS, the closing NUL included. */
+const MAX_SOCKET_PATH_BYTES = process.platform === "linux" ? 107 : 103;
+const SOCKET_MODE = 0o600;
+const PRIVATE_UMASK = 0o077;
+
+/**
+ * `unix:/path/to.sock` or `host:port`, an IPv6 address in brackets.
+ *
+ * @throws DriverError `INVALID_REQUEST`
+ */
+export function parseListener(address: string, tls?: TlsOptions): Listener {
+  if (address.startsWith(UNIX_PREFIX)) return parseSocketPath(address);
+  const [, bracketed, plain, digits] = /^(?:\[([^\]]+)\]|([^:[\]/]+)):(\d{1,5})$/.exec(address) ?? [];
+  const host = bracketed ?? plain;
+  const port = Number(digits);
+  if (host === undefined || port > 65_535) {
+    throw new DriverError("INVALID_REQUEST", `"${address}" is no address to listen on.`, {
+      hint: "Write unix:/path/to.sock, host:port or [IPv6 address]:port; port 0 picks a free one.",
+    });
+  }
+  return { kind: "tcp", host, port, isLoopback: isLoopback(host), ...(tls !== undefined && { tls }) };
+}
+
+/** The address as clients write it. */
+export function formatListener(listener: Listener): string {
+  if (listener.kind === "unix") return UNIX_PREFIX + listener.path;
+  return `${listener.host.includes(":") ? `[${listener.host}]` : listener.host}:${listener.port}`;
+}
+
+/**
+ * Makes room for a socket: removes one that nothing answers on, left by a process that was killed.
+ *
+ * @throws DriverError `INVALID_REQUEST` when another process answers, or something else than a socket is there
+ */
+export async function removeStaleSocket(path: string): Promise<void> {
+  const found = await lstat(path).catch((error: unknown) => {
+    if (isErrno(error, "ENOENT")) return undefined;
+    throw error;
+  });
+  if (found === undefined) return;
+  if (!found.isSocket()) {
+    throw new DriverError("INVALID_REQUEST", `Cannot listen on ${path}: a file that is no socket is there.`, {
+      hint: "Move it away or listen on another path.",
+    });
+  }
+  if (await isAnswered(path)) {
+    throw new DriverError("INVALID_REQUEST", `Cannot listen on ${path}: another process does.`, {
+      hint: "Stop it or listen on another path.",
+    });
+  }
+  await rm(path, { force: true });
+}
+
+/**
+ * Runs `bind`, which creates the socket `path`, so that no other user can connect to it at any moment, not even between its
+ * creation and the change of its mode.
+ */
+export async function bindPrivately<T>(path: string, bind: () => Promise<T>): Promise<T> {
+  const umask = process.umask(PRIVATE_UMASK);
+  try {
+    const bound = await bind();
+    await chmod(path, SOCKET_MODE);
+    return bound;
+  } finally {
+    process.umask(umask);
+  }
+}
+
+function parseSocketPath(address: string): Listener {
+  const path = address.slice(UNIX_PREFIX.length).replace(/^\/\//, "");
+  if (path === "" || Buffer.byteLength(path) > MAX_SOCKET_PATH_BYTES) {
+    throw new DriverError(
+      "INVALID_REQUEST",
+      `"${address}" has no path, or one of more than the ${MAX_SOCKET_PATH_BYTES} bytes that a socket may have.`,
+      { hint: "Listen on a shorter path, below /tmp or $XDG_RUNTIME_DIR for example." },
+    );
+  }
+  return { kind: "unix", path };
+}
+
+function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
+}
+
+function isAnswered(path: string): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(path);
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once("error", (error) => {
+      if (isErrno(error, "ECONNREFUSED") || isErrno(error, "ENOENT")) resolve(false);
+      else reject(error);
+    });
+  });
+}
+
+function isErrno(error: unknown, code: string): boolean {
+  return error instanceof Error && "code" in error && error.code === code;
+}

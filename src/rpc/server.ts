@@ -1,0 +1,194 @@
+import { EventEmitter } from "node:events";
+import {
+  getChannelzServiceDefinition,
+  Server,
+  ServerCredentials,
+  type ServiceDefinition,
+  type UntypedServiceImplementation,
+} from "@grpc/grpc-js";
+import { DriverService } from "../../gen/code_analysis/driver/v1/driver_service_pb.js";
+import { file_code_analysis_driver_v1_error } from "../../gen/code_analysis/driver/v1/error_pb.js";
+import { file_google_rpc_error_details } from "../../gen/google/rpc/error_details_pb.js";
+import { Channelz } from "../../gen/grpc/channelz/v1/channelz_pb.js";
+import { Health as HealthService } from "../../gen/grpc/health/v1/health_pb.js";
+import { ServerReflection } from "../../gen/grpc/reflection/v1/reflection_pb.js";
+import { ServerReflection as ServerReflectionAlpha } from "../../gen/grpc/reflection/v1alpha/reflection_pb.js";
+import type { Engine } from "../engine/call.js";
+import { DriverError } from "../errors.js";
+import { ACCESS_OF_METHOD, type Access, type Authenticate } from "./access.js";
+import { adapt } from "./adapter.js";
+import { createChannelzImplementation } from "./channelz.js";
+import { clampTimeout } from "./deadline.js";
+import { createDriverHandlers } from "./driver-service.js";
+import { Health, ServingStatus } from "./health.js";
+import { bindPrivately, formatListener, type Listener, removeStaleSocket } from "./listener.js";
+import { createReflectionHandlers } from "./reflection.js";
+import type { CallObserver } from "./served-call.js";
+import { type Handler, methodDefinition, methodPath, type ServiceDescriptor } from "./service-definition.js";
+
+export interface RpcServerOptions {
+  readonly engine: Engine;
+  readonly authenticate: Authenticate;
+  readonly onCallEnd: CallObserver;
+  /** The largest request in bytes; a larger one is RESOURCE_EXHAUSTED. */
+  readonly maxRequestBytes: number;
+  /** The most calls open at a time on one connection; clients let further ones wait. */
+  readonly maxConcurrentStreams: number;
+}
+
+/** A service, its handlers by method name in lower camel case, and what they take. */
+interface ServedService {
+  readonly service: ServiceDescriptor;
+  readonly handlers: Readonly<Record<string, Handler>>;
+  readonly accessOf: (method: string) => Access | undefined;
+}
+
+/** A peer that does not answer a ping within the second time is gone, and its calls are cancelled. */
+const KEEPALIVE_INTERVAL_MS = 60_000;
+const KEEPALIVE_TIMEOUT_MS = 20_000;
+/** Connections that nobody uses cost memory; clients open another one without their callers noticing. */
+const MAX_IDLE_MS = 30 * 60_000;
+/** Two messages of a stream, one being sent and one waiting: what a client that reads slowly holds for each of its streams. */
+const MAX_BYTES_PER_STREAM = 2 * 64 * 1_024;
+const CHANNELZ_ACCESS = "read-only";
+
+/** The gRPC surface of the driver: `DriverService`, health, reflection and channelz, on any number of listeners. */
+export class RpcServer {
+  /** NOT_SERVING until set. */
+  readonly health = new Health([DriverService.typeName]);
+  readonly #options: RpcServerOptions;
+  readonly #services: readonly ServedService[];
+  readonly #servers: Server[] = [];
+
+  constructor(options: RpcServerOptions) {
+    this.#options = options;
+    const reflection = createReflectionHandlers(
+      [DriverService, HealthService, ServerReflection, ServerReflectionAlpha, Channelz],
+      [file_code_analysis_driver_v1_error, file_google_rpc_error_details],
+    );
+    const access: Readonly<Record<string, Access>> = ACCESS_OF_METHOD;
+    this.#services = [
+      {
+        service: DriverService,
+        handlers: createDriverHandlers(options.engine),
+        accessOf: (method) => access[method],
+      },
+      // Probes of orchestrators carry no token.
+      { service: HealthService, handlers: this.health.handlers, accessOf: () => "anyone" },
+      { service: ServerReflection, handlers: reflection, accessOf: () => "read-only" },
+      { service: ServerReflectionAlpha, handlers: reflection, accessOf: () => "read-only" },
+    ];
+  }
+
+  /**
+   * Serves on one more listener.
+   *
+   * @returns its address as clients write it, with the port that was picked
+   * @throws DriverError `INVALID_REQUEST` when it cannot be bound, or would carry plain text to other machines
+   */
+  async listen(listener: Listener): Promise<string> {
+    if (listener.kind === "tcp" && !listener.isLoopback && listener.tls === undefined) {
+      throw new DriverError("INVALID_REQUEST", `${formatListener(listener)} can be reached from other machines.`, {
+        hint: "Give a TLS certificate and key, or listen on 127.0.0.1 or on a unix socket.",
+      });
+    }
+    const server = this.#createServer(listener);
+    let bound = listener;
+    if (listener.kind === "unix") {
+      await removeStaleSocket(listener.path);
+      await bindPrivately(listener.path, () => bind(server, listener));
+    } else {
+      bound = { ...listener, port: await bind(server, listener) };
+    }
+    this.#servers.push(server);
+    clampTimeouts(server);
+    return formatListener(bound);
+  }
+
+  /**
+   * Health goes NOT_SERVING, no call is accepted any more, and those that run get `drainTimeoutMs` before they are cancelled.
+   */
+  async stop(drainTimeoutMs: number): Promise<void> {
+    this.health.setStatus(ServingStatus.NOT_SERVING);
+    this.health.close();
+    await Promise.all(this.#servers.map((server) => shutDown(server, drainTimeoutMs)));
+  }
+
+  /** A server for each listener, so that a call's listener is known for certain and not guessed from its peer's address. */
+  #createServer(listener: Listener): Server {
+    const { authenticate, maxConcurrentStreams, maxRequestBytes, onCallEnd } = this.#options;
+    const server = new Server({
+      "grpc.max_receive_message_length": maxRequestBytes,
+      "grpc.max_concurrent_streams": maxConcurrentStreams,
+      "grpc.keepalive_time_ms": KEEPALIVE_INTERVAL_MS,
+      "grpc.keepalive_timeout_ms": KEEPALIVE_TIMEOUT_MS,
+      "grpc.max_connection_idle_ms": MAX_IDLE_MS,
+      // In MB; beyond it a connection refuses calls, so streams that are read slowly must not reach it.
+      "grpc-node.max_session_memory": Math.ceil((maxConcurrentStreams * MAX_BYTES_PER_STREAM + maxRequestBytes) / 1e6),
+    });
+    const shared = { listener, authenticate, onCallEnd };
+    for (const { service, handlers, accessOf } of this.#services) {
+      const definition: Record<string, ServiceDefinition[string]> = {};
+      const implementation: UntypedServiceImplementation = {};
+      for (const method of service.methods) {
+        const handler = handlers[method.localName];
+        const access = accessOf(method.localName);
+        if (handler === undefined || access === undefined) {
+          throw new DriverError("INTERNAL", `${methodPath(method)} has no handler.`);
+        }
+        definition[method.localName] = methodDefinition(method);
+        implementation[method.localName] = adapt(handler, { ...shared, path: methodPath(method), access });
+      }
+      server.addService(definition, implementation);
+    }
+    const channelz = { ...shared, path: `/${Channelz.typeName}`, access: CHANNELZ_ACCESS } as const;
+    server.addService(getChannelzServiceDefinition(), createChannelzImplementation(channelz));
+    return server;
+  }
+}
+
+/** @returns the port; without a meaning for a unix socket */
+function bind(server: Server, listener: Listener): Promise<number> {
+  const address = formatListener(listener);
+  return new Promise((resolve, reject) => {
+    server.bindAsync(address, createCredentials(listener), (error, port) => {
+      if (error === null) resolve(port);
+      else
+        reject(new DriverError("INVALID_REQUEST", `Cannot listen on ${address}: ${error.message}`, { cause: error }));
+    });
+  });
+}
+
+function createCredentials(listener: Listener): ServerCredentials {
+  if (listener.kind === "unix" || listener.tls === undefined) return ServerCredentials.createInsecure();
+  const { certificate, clientCa, privateKey } = listener.tls;
+  return ServerCredentials.createSsl(
+    clientCa ?? null,
+    [{ cert_chain: certificate, private_key: privateKey }],
+    clientCa !== undefined,
+  );
+}
+
+/**
+ * Puts `clampTimeout` in front of what grpc-js does with a new call. Its public interface has no place for that: interceptors
+ * come after the header was read.
+ */
+function clampTimeouts(server: Server): void {
+  const http2Servers: unknown = Reflect.get(server, "http2Servers");
+  if (!(http2Servers instanceof Map)) throw new DriverError("INTERNAL", "This version of grpc-js has no http2Servers.");
+  for (const http2Server of http2Servers.keys()) {
+    if (http2Server instanceof EventEmitter) {
+      http2Server.prependListener("stream", (_stream, headers) => clampTimeout(headers));
+    }
+  }
+}
+
+function shutDown(server: Server, drainTimeoutMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => server.forceShutdown(), drainTimeoutMs);
+    server.tryShutdown(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,71 @@
+import { deserialize, serialize } from "node:v8";
+import type { SerializedDriverError } from "../errors.js";
+import type { IndexingErrorType } from "../indexer/entities.js";
+
+/** Asks a parser process for files of a project. */
+export interface IndexFilesRequest {
+  readonly projectId: string;
+  /** As the client gave them: absolute, or relative to the project's root. */
+  readonly paths: readonly string[];
+  /** Parse also what has not changed. */
+  readonly force: boolean;
+  /** Other files follow: edges between files are resolved once, after the last one, by `finishProject`. */
+  readonly isPartOfProject: boolean;
+}
+
+/** Asks the writer to remove the rows of files that are gone. */
+export interface RemoveFilesRequest {
+  readonly projectId: string;
+  readonly fileIds: readonly number[];
+}
+
+/** Asks a parser process which files a project has now. */
+export interface ScanProjectRequest {
+  readonly projectId: string;
+  /** Only files at or below these paths; empty for all. */
+  readonly paths: readonly string[];
+}
+
+export interface ProjectScan {
+  /** Absolute paths of the files to look at, in stable order. */
+  readonly files: readonly string[];
+  /** Stored files that are no longer there. */
+  readonly deletedFileIds: readonly number[];
+  /** Directories that could not be read, and why. */
+  readonly unreadable: readonly { readonly path: string; readonly message: string }[];
+}
+
+/** A file that could not be indexed; stored in `indexing_errors`. */
+export interface FileFailure {
+  readonly projectId: string;
+  /** Absolute path. */
+  readonly path: string;
+  readonly type: IndexingErrorType;
+  readonly error: SerializedDriverError;
+}
+
+/** What a parser answers for one file: one byte that says what follows. */
+export const FileResultKind = {
+  /** The stored rows are up to date: an encoded `IndexFileResponse`. */
+  UNCHANGED: 0,
+  /** The writer's `storeFile` takes the rest as it is. */
+  STORE: 1,
+  /** An encoded `FileFailure`. */
+  FAILURE: 2,
+  /** The request itself is wrong (no such project, path outside it), nothing is stored: a `SerializedDriverError`. */
+  REFUSED: 3,
+} as const;
+export type FileResultKind = (typeof FileResultKind)[keyof typeof FileResultKind];
+
+/** A value between two worker processes; the structured clone of V8 keeps strings as they are in memory. */
+export function encodeMessage(value: unknown): Buffer {
+  return serialize(value);
+}
+
+export function decodeMessage<T>(bytes: Uint8Array): T {
+  return deserialize(bytes) as T;
+}
+
+export function fileResult(kind: FileResultKind, payload: Uint8Array): Buffer {
+  return Buffer.concat([Buffer.of(kind), payload]);
+}

@@ -1,0 +1,66 @@
+/**
+ * Entry file of a reader process: a read-only connection that answers reads one after another. It holds nothing that another
+ * reader could not do again, so it may be killed at any moment.
+ */
+import { DriverError } from "../errors.js";
+import { monotonicMs } from "../observability/clock.js";
+import { openConnection } from "../sqlite/connection.js";
+import { fromSqliteError } from "../sqlite/errors.js";
+import { announce, type WorkerCall, WorkerHost, workerOptions } from "./host.js";
+import type { WorkerLimits } from "./limits.js";
+import { READ_OPERATIONS, STREAM_OPERATIONS } from "./operations/tables.js";
+import { assertStatementGateWorks, Session } from "./session.js";
+import { StreamRunner } from "./stream-runner.js";
+
+/** What the main process tells a reader or writer when it starts it. */
+export interface DatabaseWorkerOptions {
+  readonly databasePath: string;
+  readonly limits: WorkerLimits;
+}
+
+let session: Session;
+const queue: WorkerCall[] = [];
+const host = new WorkerHost({
+  onCall: (call) => {
+    queue.push(call);
+    if (queue.length === 1) setImmediate(runQueue);
+  },
+  onCancel: (callId) => {
+    const index = queue.findIndex(({ id }) => id === callId);
+    if (index >= 0) queue.splice(index, 1);
+    streams.cancel(callId);
+  },
+  onPull: (callId) => streams.pull(callId, session),
+});
+const streams = new StreamRunner(host, () => setImmediate(runQueue));
+
+function runQueue(): void {
+  while (!streams.isBusy) {
+    const call = queue.shift();
+    if (call === undefined) break;
+    const stream = STREAM_OPERATIONS[call.operation];
+    if (stream !== undefined) streams.start(session, call, stream);
+    else runUnary(call);
+  }
+}
+
+function runUnary(call: WorkerCall): void {
+  const now = monotonicMs();
+  host.guard.enter(call.id, Math.min(call.deadlineMs, now + session.limits.maxStatementMs));
+  try {
+    const run = READ_OPERATIONS[call.operation];
+    if (run === undefined) throw new DriverError("INTERNAL", `A reader has no operation ${call.operation}.`);
+    host.respond(call.id, run(session, call.request));
+  } catch (error) {
+    host.fail(call.id, fromSqliteError(error));
+  } finally {
+    host.guard.leave();
+  }
+}
+
+await announce(host, () => {
+  const { databasePath, limits } = workerOptions<DatabaseWorkerOptions>();
+  assertStatementGateWorks();
+  session = new Session(openConnection(databasePath, { role: "reader" }), limits);
+  return {};
+});

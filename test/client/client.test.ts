@@ -1,0 +1,199 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { ServerCredentials } from "@grpc/grpc-js";
+import { type ConnectOptions, createClient, type DriverClient } from "../../src/client/client.js";
+import { toValue } from "../../src/client/values.js";
+import { DriverError } from "../../src/errors.js";
+import { fixturePath } from "../support/fixtures.js";
+import { type Script, type ScriptedDriver, startScriptedDriver } from "../support/scripted-driver.js";
+import { useTempFolder } from "../support/temp-folder.js";
+
+describe("createClient()", () => {
+  const inFolder = useTempFolder();
+  const closers: (() => void)[] = [];
+  afterEach(() => {
+    for (const close of closers.splice(0)) close();
+  });
+
+  async function serve(script: Script, address = `unix:${inFolder("a.sock")}`, credentials?: ServerCredentials) {
+    const driver: ScriptedDriver = await startScriptedDriver(address, script, credentials);
+    closers.push(() => driver.close());
+    return driver.address;
+  }
+
+  function connect(address: string, options: Omit<ConnectOptions, "address"> = {}): DriverClient {
+    const client = createClient({ address, ...options });
+    closers.push(() => client.close());
+    return client;
+  }
+
+  async function failure(promise: Promise<unknown>): Promise<DriverError> {
+    const error = await promise.then(
+      () => new assert.AssertionError({ message: "the call succeeded" }),
+      (reason: unknown) => reason,
+    );
+    if (error instanceof DriverError) return error;
+    throw error;
+  }
+
+  it("calls over a unix socket and over TCP", async () => {
+    const script: Script = {
+      execute: ({ sql, parameters }) => ({ columns: [{ name: sql }], rows: [{ values: parameters }] }),
+    };
+    for (const address of [await serve(script), await serve(script, "127.0.0.1:0")]) {
+      const answer = await connect(address).execute({ sql: "SELECT ?", parameters: [toValue(2n ** 63n - 1n)] });
+      assert.equal(answer.columns[0]?.name, "SELECT ?");
+      assert.deepEqual(answer.rows[0]?.values[0]?.kind, { case: "integerValue", value: 2n ** 63n - 1n });
+    }
+  });
+
+  it("sends the token", async () => {
+    let seen: unknown;
+    const address = await serve({
+      listTables: (_, { metadata }) => {
+        seen = metadata.get("authorization");
+        return {};
+      },
+    });
+    await connect(address, { token: "s3cret" }).listTables({});
+    assert.deepEqual(seen, ["Bearer s3cret"]);
+  });
+
+  it("streams with backpressure: the driver makes no more than the reader takes", async () => {
+    let made = 0;
+    const address = await serve({
+      async *query() {
+        for (; made < 10_000; made++) yield { rows: [{ values: [toValue("x".repeat(32_768))] }] };
+      },
+    });
+    let taken = 0;
+    for await (const { rows } of connect(address).query({ sql: "SELECT 1" })) {
+      taken += rows.length;
+      if (taken === 50) break;
+    }
+    // What fits into the windows of HTTP/2 and the buffers at both ends, far less than the 320 MB of all messages.
+    assert.ok(made >= 50 && made < 2_000, `${made} messages were made for ${taken} taken`);
+  });
+
+  it("cancels a stream whose reader leaves the loop", async () => {
+    let signal: AbortSignal | undefined;
+    const address = await serve({
+      async *query(_, call) {
+        signal = call.signal;
+        yield {};
+        if (!call.signal.aborted) await once(call.signal, "abort");
+      },
+    });
+    for await (const _ of connect(address).query({ sql: "SELECT 1" })) break;
+    assert.ok(signal !== undefined);
+    if (!signal.aborted) await once(signal, "abort");
+  });
+
+  it("cancels calls by their signal, also one that was aborted before", async () => {
+    const never = () => new Promise<never>(() => {});
+    const address = await serve({
+      execute: never,
+      // biome-ignore lint/correctness/useYield: a stream that never says anything
+      async *query() {
+        await never();
+      },
+    });
+    const client = connect(address);
+    const controller = new AbortController();
+    const waiting = [
+      failure(client.execute({ sql: "a" }, { signal: controller.signal })),
+      failure(collect(client.query({ sql: "b" }, { signal: controller.signal }))),
+    ];
+    controller.abort();
+    for (const error of await Promise.all(waiting)) assert.equal(error.reason, "CANCELLED");
+    assert.equal((await failure(client.execute({ sql: "c" }, { signal: controller.signal }))).reason, "CANCELLED");
+  });
+
+  it("ends calls at their deadline, and takes a deadline of years for a late one", async () => {
+    const address = await serve({ execute: ({ sql }) => (sql === "slow" ? new Promise<never>(() => {}) : {}) });
+    assert.equal(
+      (await failure(connect(address, { timeoutMs: 50 }).execute({ sql: "slow" }))).reason,
+      "DEADLINE_EXCEEDED",
+    );
+    assert.equal(
+      (await failure(connect(address).execute({ sql: "slow" }, { timeoutMs: 50 }))).reason,
+      "DEADLINE_EXCEEDED",
+    );
+    await connect(address).execute({ sql: "quick" }, { timeoutMs: 1e12 });
+  });
+
+  it("throws what the driver threw, from calls and from streams", async () => {
+    const thrown = new DriverError("SQL_ERROR", "There is no column x.", {
+      hint: "See the table's columns with GetTableInfo.",
+      sqliteCode: "SQLITE_ERROR",
+      field: "sql",
+    });
+    const address = await serve({
+      execute: () => Promise.reject(thrown),
+      async *query() {
+        yield {};
+        throw thrown;
+      },
+    });
+    const client = connect(address);
+    for (const error of [await failure(client.execute({})), await failure(collect(client.query({})))]) {
+      assert.deepEqual(error.toJSON(), thrown.toJSON());
+    }
+  });
+
+  it("repeats what is safe to repeat when the driver is busy, and nothing else", async () => {
+    const calls = { getDriverInfo: 0, execute: 0 };
+    const busy = new DriverError("OVERLOADED", "Too many calls wait.", { retryAfterMs: 10 });
+    const address = await serve({
+      getDriverInfo: () => {
+        if (++calls.getDriverInfo < 3) throw busy;
+        return { driverVersion: "1.2.3" };
+      },
+      execute: () => {
+        calls.execute++;
+        throw busy;
+      },
+    });
+    const client = connect(address);
+    assert.equal((await client.getDriverInfo({})).driverVersion, "1.2.3");
+    const error = await failure(client.execute({}));
+    assert.equal(error.reason, "OVERLOADED");
+    assert.equal(error.retryAfterMs, 10);
+    assert.deepEqual(calls, { getDriverInfo: 3, execute: 1 });
+  });
+
+  it("says that nobody answers, and answers again once somebody does", async () => {
+    const address = `unix:${inFolder("late.sock")}`;
+    const client = connect(address);
+    const error = await failure(client.execute({}));
+    assert.equal(error.reason, "DRIVER_UNREACHABLE");
+    assert.match(error.message, /^No driver answers at unix:.*late\.sock/);
+    await serve({ execute: () => ({ affectedRows: 3n }) }, address);
+    const deadlineMs = Date.now() + 20_000;
+    let answer = await client.execute({}).catch(() => undefined);
+    while (answer === undefined && Date.now() < deadlineMs) answer = await client.execute({}).catch(() => undefined);
+    assert.equal(answer?.affectedRows, 3n);
+  });
+
+  it("speaks TLS, shows its certificate, and does not trust a driver that another authority signed", async () => {
+    const file = (name: string) => readFileSync(fixturePath("tls", name));
+    const pair = { private_key: file("driver.key"), cert_chain: file("driver.crt") };
+    const credentials = ServerCredentials.createSsl(file("client.crt"), [pair], true);
+    const address = await serve({ execute: () => ({}) }, "localhost:0", credentials);
+
+    const own = { cert: file("client.crt"), key: file("client.key") };
+    await connect(address, { tls: { ca: file("driver.crt"), ...own } }).execute({});
+    const refused = [{ ca: file("client.crt"), ...own }, { ca: file("driver.crt") }, undefined];
+    for (const tls of refused) {
+      const error = await failure(connect(address, { tls }).execute({}, { timeoutMs: 10_000 }));
+      assert.equal(error.reason, "DRIVER_UNREACHABLE");
+    }
+  });
+});
+
+async function collect<T>(stream: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const item of stream) all.push(item);
+  return all;
+}

@@ -1,0 +1,56 @@
+import type { Import } from "../entities.js";
+
+/** An imported name without its line, which is that of the statement. */
+export type ImportedName = Omit<Import, "line">;
+
+/** How comments before a definition become its docstring. */
+export interface DocComments {
+  /** Which comments document something; the others are passed over. */
+  readonly pattern: RegExp;
+  /** Whether a run of adjacent one-line comments is one text. */
+  readonly isRun: boolean;
+}
+
+/**
+ * What a language needs beside its grammar and its query. The captures that a query may use, and what the extraction makes of
+ * them, are listed in README.md of this folder.
+ */
+export interface Language {
+  /** Stored in `files.language`. */
+  readonly name: string;
+  /** File name endings with the dot, lower case. */
+  readonly extensions: readonly string[];
+  /** Whole file names. */
+  readonly filenames: readonly string[];
+  /** Programs that a `#!` line may name, without a version number. */
+  readonly interpreters: readonly string[];
+  /** Files beside this one: the compiled grammar, and the queries, which are read as one. */
+  readonly grammar: string;
+  readonly queries: readonly string[];
+
+  /** Which line is a definition's: that of its node (its keyword), or that of its name where modifiers come first. */
+  readonly lineOf: "node" | "name";
+  /** Spellings of the object a method was called on. */
+  readonly receivers: readonly string[];
+  /** Names to leave out of a method's parameters when they come first. */
+  readonly receiverParameter?: string;
+  /** Whether an upper-case name that is called is a class; false where `new` or its like says so. */
+  readonly isCapitalCallInstantiation: boolean;
+  /** What an explicit "not implemented" looks like, tested against the text of each `@raise`. */
+  readonly notImplemented?: RegExp;
+  /** What a function's text ends with when its body is empty; such a function counts as one that only passes. */
+  readonly emptyBody?: RegExp;
+  /** What makes a definition abstract in the text between its outer start and its name (decorators, modifiers). */
+  readonly abstractMark?: RegExp;
+  /** Whether PEP 263 applies. */
+  readonly hasEncodingCookie?: boolean;
+  /** The text of an identifier as the language compares it; the text itself where absent. */
+  readonly normalizeName?: (name: string) => string;
+  /** A base class as it is stored, from the text of its `@base`; the text itself where absent. */
+  readonly baseOf?: (spelled: string) => string;
+  /** The value of a captured docstring literal; null when it is not one (bytes, say). */
+  readonly docstringOf?: (literal: string) => string | null;
+  readonly docComments?: DocComments;
+  /** The names that an import statement brings; `[]` for a statement that turns out to be none. */
+  readonly importsOf: (statement: string) => readonly ImportedName[];
+}

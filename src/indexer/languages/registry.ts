@@ -1,0 +1,24 @@
+import { javascript } from "./javascript/javascript.js";
+import type { Language } from "./language.js";
+import { python } from "./python/python.js";
+import { tsx, typescript } from "./typescript/typescript.js";
+
+/** Every language that is parsed; a file of another kind is stored as text. */
+export const LANGUAGES: readonly Language[] = [python, typescript, tsx, javascript];
+
+/**
+ * The language of a file by its name, else by its `#!` line; null for a file that is stored as text only.
+ *
+ * @param head the beginning of the file's text, at least its first line
+ */
+export function languageOf(path: string, head: string): Language | null {
+  const filename = path.slice(Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\")) + 1);
+  const dot = filename.lastIndexOf(".");
+  const extension = dot <= 0 ? "" : filename.slice(dot).toLowerCase();
+  const byName = LANGUAGES.find(
+    ({ extensions, filenames }) => filenames.includes(filename) || extensions.includes(extension),
+  );
+  if (byName !== undefined) return byName;
+  const program = /^#![^\n]*?([\w+-]+?)[\d.]*(?:[ \t]+-[^\n]*)?[ \t\r]*(?:\n|$)/.exec(head)?.[1];
+  return LANGUAGES.find(({ interpreters }) => program !== undefined && interpreters.includes(program)) ?? null;
+}

@@ -146,7 +146,8 @@ class FileNames {
     if (member === undefined) return { kind: "foreign", name, origin: null };
     const caller = this.#definitions[user];
     // `def close(self): self.socket.close()` hands on to another object; it does not call itself.
-    const isItself = caller !== undefined && caller.name === name && this.#parents[user] === this.#parents[member.first];
+    const isItself =
+      caller !== undefined && caller.name === name && this.#parents[user] === this.#parents[member.first];
     return member.isOneClass && !isItself ? { kind: "local", definition: member.first } : UNKNOWN;
   }
 

@@ -127,6 +127,8 @@ CREATE INDEX idx_functions_name ON functions (name);
 CREATE INDEX idx_functions_file ON functions (file_id);
 
 -- Call, instantiation and inheritance edges: exactly one caller and one callee column is set.
+-- source_id: of an edge into another file, the row of usages (of class_bases for ref_type 'inherit') that it comes from, so that
+-- it can be resolved again when names appear or vanish elsewhere; NULL within a file.
 CREATE TABLE entity_cross_ref (
   id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL,
   caller_class_id INTEGER,
@@ -139,6 +141,7 @@ CREATE TABLE entity_cross_ref (
   file_id INTEGER,
   line INTEGER,
   created_at REAL DEFAULT (julianday('now')),
+  source_id INTEGER,
   FOREIGN KEY (caller_class_id) REFERENCES classes (id) ON DELETE CASCADE,
   FOREIGN KEY (caller_method_id) REFERENCES methods (id) ON DELETE CASCADE,
   FOREIGN KEY (caller_function_id) REFERENCES functions (id) ON DELETE CASCADE,
@@ -158,8 +161,9 @@ CREATE INDEX idx_entity_cross_ref_callee_method ON entity_cross_ref (callee_meth
 CREATE INDEX idx_entity_cross_ref_callee_function ON entity_cross_ref (callee_function_id)
   WHERE callee_function_id IS NOT NULL;
 CREATE INDEX idx_entity_cross_ref_file ON entity_cross_ref (file_id);
+CREATE INDEX idx_entity_cross_ref_source ON entity_cross_ref (source_id) WHERE source_id IS NOT NULL;
 
--- One row per imported name.
+-- One row per imported name. alias: the name it is bound to in the file, where that differs.
 CREATE TABLE imports (
   id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL,
   file_id INTEGER NOT NULL,
@@ -168,6 +172,7 @@ CREATE TABLE imports (
   import_type TEXT NOT NULL,
   line INTEGER NOT NULL,
   created_at REAL DEFAULT (julianday('now')),
+  alias TEXT,
   FOREIGN KEY (file_id) REFERENCES files (id) ON DELETE CASCADE
 );
 CREATE INDEX idx_imports_file ON imports (file_id);
@@ -195,8 +200,14 @@ CREATE TABLE issues (
 CREATE INDEX idx_issues_type ON issues (issue_type);
 CREATE INDEX idx_issues_file ON issues (file_id);
 CREATE INDEX idx_issues_project ON issues (project_id);
+-- So that deleting an entity does not read the whole table for the rows that hang on it.
+CREATE INDEX idx_issues_class ON issues (class_id) WHERE class_id IS NOT NULL;
+CREATE INDEX idx_issues_function ON issues (function_id) WHERE function_id IS NOT NULL;
+CREATE INDEX idx_issues_method ON issues (method_id) WHERE method_id IS NOT NULL;
 
--- Calls and instantiations as written, resolved or not.
+-- Calls and instantiations as written, resolved or not. caller_type and caller_id: the innermost definition around the use.
+-- callee_name and origin: the name to look for in other files and the module it is imported from (NULL: from anywhere);
+-- callee_name is NULL where the use is resolved within its file or nowhere.
 CREATE TABLE usages (
   id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL,
   file_id INTEGER NOT NULL,
@@ -207,11 +218,31 @@ CREATE TABLE usages (
   target_name TEXT NOT NULL,
   context TEXT,
   created_at REAL DEFAULT (julianday('now')),
+  caller_type TEXT,
+  caller_id INTEGER,
+  callee_name TEXT,
+  origin TEXT,
   FOREIGN KEY (file_id) REFERENCES files (id) ON DELETE CASCADE
 );
 CREATE INDEX idx_usages_file ON usages (file_id);
 CREATE INDEX idx_usages_target ON usages (target_type, target_name);
 CREATE INDEX idx_usages_class_name ON usages (target_class, target_name);
+CREATE INDEX idx_usages_callee ON usages (callee_name) WHERE callee_name IS NOT NULL;
+
+-- The bases of classes that are not defined in the same file, one row each; columns as in usages.
+CREATE TABLE class_bases (
+  id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL,
+  file_id INTEGER NOT NULL,
+  class_id INTEGER NOT NULL,
+  line INTEGER NOT NULL,
+  callee_name TEXT NOT NULL,
+  origin TEXT,
+  FOREIGN KEY (file_id) REFERENCES files (id) ON DELETE CASCADE,
+  FOREIGN KEY (class_id) REFERENCES classes (id) ON DELETE CASCADE
+);
+CREATE INDEX idx_class_bases_file ON class_bases (file_id);
+CREATE INDEX idx_class_bases_class ON class_bases (class_id);
+CREATE INDEX idx_class_bases_callee ON class_bases (callee_name);
 
 -- The text of each file and entity; code_content_fts below indexes it.
 CREATE TABLE code_content (
@@ -237,6 +268,36 @@ CREATE VIRTUAL TABLE code_content_fts USING fts5(
   docstring,
   content = 'code_content',
   content_rowid = 'rowid'
+);
+
+-- The narrow side of code_content, row for row with the same id: what an entity is called and where it is. entity_type and
+-- entity_id as there.
+-- name: what a use of it writes, without its class. scope: '' at the top of a file, the class of a member, NULL where no other
+-- file can name it (inside a function, or a file as a whole). words: the name and its parts (getUserName: get user name).
+-- start_line: the first line of the text, which a decorator may put above line.
+CREATE TABLE symbols (
+  id INTEGER PRIMARY KEY NOT NULL,
+  project_id TEXT NOT NULL,
+  file_id INTEGER NOT NULL,
+  entity_type TEXT NOT NULL,
+  entity_id INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  scope TEXT,
+  words TEXT NOT NULL,
+  start_line INTEGER NOT NULL,
+  line INTEGER NOT NULL,
+  end_line INTEGER NOT NULL,
+  FOREIGN KEY (file_id) REFERENCES files (id) ON DELETE CASCADE
+);
+CREATE INDEX idx_symbols_name ON symbols (project_id, name, scope);
+CREATE INDEX idx_symbols_file ON symbols (file_id);
+
+-- Words of names over symbols, under the same rule as code_content_fts.
+CREATE VIRTUAL TABLE symbols_fts USING fts5(
+  words,
+  content = 'symbols',
+  content_rowid = 'id',
+  prefix = '2 3'
 );
 
 -- Syntax trees as JSON, kept by other services.
@@ -326,6 +387,10 @@ CREATE INDEX idx_code_chunks_vector ON code_chunks (vector_id);
 CREATE INDEX idx_code_chunks_not_vectorized ON code_chunks (project_id, id) WHERE vector_id IS NULL;
 CREATE INDEX idx_code_chunks_created_at ON code_chunks (created_at);
 CREATE INDEX idx_code_chunks_project_embedding_model ON code_chunks (project_id) WHERE embedding_model IS NOT NULL;
+-- So that deleting an entity does not read the whole table for the rows that hang on it.
+CREATE INDEX idx_code_chunks_class ON code_chunks (class_id) WHERE class_id IS NOT NULL;
+CREATE INDEX idx_code_chunks_function ON code_chunks (function_id) WHERE function_id IS NOT NULL;
+CREATE INDEX idx_code_chunks_method ON code_chunks (method_id) WHERE method_id IS NOT NULL;
 
 -- Groups of duplicated code, kept by other services.
 CREATE TABLE code_duplicates (

@@ -4,7 +4,8 @@ import { fromSqliteError } from "../sqlite/errors.js";
 import { inMain, quoteIdentifier } from "../sqlite/identifiers.js";
 import { inTransaction } from "../sqlite/transaction.js";
 import { BUILT_IN_SCHEMA, managedTables, wantedModel } from "./built-in-schema.js";
-import { fts5ContentOf } from "./fts5.js";
+import { describeDrift } from "./drift.js";
+import { findFullTextLinks } from "./full-text.js";
 import { inspectSchema } from "./introspection.js";
 import { keyOf, type SchemaModel, temporaryName } from "./model.js";
 import { type RecoveryLog, type RecoveryReport, recover } from "./recovery.js";
@@ -26,9 +27,6 @@ export interface SyncReport extends CreationReport {
   readonly drift: readonly string[];
 }
 
-/** Says in one line each how a live schema differs from a wanted one. */
-export type DescribeDrift = (live: SchemaModel, wanted: SchemaModel) => readonly string[];
-
 interface WantedObject {
   readonly type: "table" | "index" | "view" | "trigger";
   readonly name: string;
@@ -42,17 +40,15 @@ interface WantedObject {
 export class SQLiteSchemaManager {
   readonly #connection: Connection;
   readonly #wantedSql: string;
-  readonly #describeDrift: DescribeDrift;
   #hash: { readonly version: number; readonly value: string } | undefined;
 
   /**
    * @param connection a writable connection; it stays the caller's.
    * @param wantedSql CREATE statements; default: the built-in schema.
    */
-  constructor(connection: Connection, wantedSql: string = BUILT_IN_SCHEMA, describeDrift: DescribeDrift = () => []) {
+  constructor(connection: Connection, wantedSql: string = BUILT_IN_SCHEMA) {
     this.#connection = connection;
     this.#wantedSql = wantedSql;
-    this.#describeDrift = describeDrift;
   }
 
   /** The tables that recovery watches over. */
@@ -112,7 +108,7 @@ export class SQLiteSchemaManager {
    */
   syncSchema(wantedSql: string = this.#wantedSql): SyncReport {
     const created = this.createMissing(wantedSql);
-    return { ...created, drift: this.#describeDrift(inspectSchema(this.#connection), wantedModel(wantedSql)) };
+    return { ...created, drift: describeDrift(inspectSchema(this.#connection), wantedModel(wantedSql)) };
   }
 
   /**
@@ -180,9 +176,8 @@ export class SQLiteSchemaManager {
       if (problem !== undefined)
         throw new DriverError("SQL_ERROR", `The view ${name} does not fit the database: ${problem}.`);
     }
-    const virtual = type === "table" ? wanted.virtualTables.get(keyOf(name)) : undefined;
     // The rows that are there already must be found too; and removing a row that is not in the index would corrupt it.
-    if (virtual !== undefined && fts5ContentOf(virtual)?.kind === "table") {
+    if (findFullTextLinks(wanted).some(({ table }) => table === name)) {
       this.#connection.exec(`INSERT INTO ${inMain(name)} (${quoteIdentifier(name)}) VALUES ('rebuild')`);
     }
   }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { SQLiteSchemaManager } from "../../src/schema/schema-manager.js";
-import { newDatabase, scratchDirectory } from "../support/scratch.js";
+import { newDatabase, scratchDirectory } from "../support/new-database.js";
 import { readRows, readTexts } from "./damage.js";
 
 describe("SQLiteSchemaManager", () => {
@@ -108,6 +108,54 @@ describe("SQLiteSchemaManager", () => {
       connection.exec("ALTER TABLE files RENAME TO temp_files");
       assert.throws(() => manager.createMissing(), { reason: "TEMP_TABLE_STATE" });
       assert.equal(connection.inTransaction, false);
+      connection.close();
+    });
+  });
+
+  describe("syncSchema()", () => {
+    it("reports no drift for what it created itself", () => {
+      const { connection } = newDatabase(directory);
+      assert.deepEqual(new SQLiteSchemaManager(connection).syncSchema().drift, []);
+      connection.close();
+    });
+
+    it("reports what only a migration would change, and does not change it", () => {
+      const { connection } = newDatabase(directory);
+      const manager = new SQLiteSchemaManager(connection);
+      manager.syncSchema();
+      connection.exec(`
+        ALTER TABLE files DROP COLUMN size;
+        ALTER TABLE projects ADD COLUMN mine;
+        DROP INDEX idx_classes_name;
+        DROP TABLE db_settings; CREATE TABLE db_settings (key TEXT PRIMARY KEY NOT NULL, value TEXT, updated_at REAL);`);
+      const texts = readTexts(connection);
+      assert.deepEqual(manager.syncSchema(), {
+        createdTables: [],
+        createdObjects: [],
+        drift: [
+          "table db_settings: column value: NULL → NOT NULL",
+          "table db_settings: column updated_at: no default → DEFAULT julianday ( 'now' )",
+          "table projects: column mine is not wanted",
+          "table files: column size is missing",
+          "index idx_classes_name is missing",
+        ],
+      });
+      assert.deepEqual(readTexts(connection), texts);
+      connection.close();
+    });
+
+    it("syncs to another schema on request", () => {
+      const { connection } = newDatabase(directory);
+      const manager = new SQLiteSchemaManager(connection);
+      assert.deepEqual(manager.syncSchema("CREATE TABLE other (a)"), {
+        createdTables: ["other"],
+        createdObjects: [],
+        drift: [],
+      });
+      assert.throws(() => manager.syncSchema("CREATE TABLE x (a);\nDROP TABLE other"), {
+        reason: "SQL_ERROR",
+        message: /line 2/,
+      });
       connection.close();
     });
   });

@@ -12,9 +12,11 @@ import {
   encodeMessage,
   type FileFailure,
   FileResultKind,
+  type FinishedProject,
+  type FinishProjectRequest,
   type IndexFilesRequest,
+  type InspectedTables,
   type ProjectScan,
-  type RemoveFilesRequest,
   type ScanProjectRequest,
 } from "../workers/index-messages.js";
 import { decodeRequest } from "../workers/operations/operation.js";
@@ -124,10 +126,9 @@ export class Indexing {
     run: ProjectRun,
     context: CallContext,
   ): Promise<void> {
-    const request: RemoveFilesRequest = { projectId, paths: deletedPaths };
+    const request: FinishProjectRequest = { projectId, paths: deletedPaths };
     const answer = await this.#writer.write("finishProject", encodeMessage(request), context);
-    run.addEdges(decodeMessage<{ crossReferences: bigint }>(answer).crossReferences);
-    run.deleted(deletedPaths.length);
+    run.deleted(decodeMessage<FinishedProject>(answer).filesRemoved);
   }
 
   /** Every parser takes chunks of the remaining files until none is left. */
@@ -231,7 +232,7 @@ export class Indexing {
       const error = DriverError.from(thrown);
       if (!DATABASE_REASONS.has(error.reason)) throw thrown;
       const request = encodeMessage({ message: error.message });
-      const { isTemporary } = decodeMessage<{ isTemporary: boolean }>(
+      const { isTemporary } = decodeMessage<InspectedTables>(
         await this.#writer.write("inspectTempTables", request, context),
       );
       const stored = await this.#storeDatabaseFailure(file, error, context);

@@ -48,7 +48,6 @@ const KEEPALIVE_INTERVAL_MS = 60_000;
 const KEEPALIVE_TIMEOUT_MS = 20_000;
 /** Connections that nobody uses cost memory; clients open another one without their callers noticing. */
 const MAX_IDLE_MS = 30 * 60_000;
-const CHANNELZ_ACCESS = "read-only";
 
 /** The gRPC surface of the driver: `DriverService`, health, reflection and channelz, on any number of listeners. */
 export class RpcServer {
@@ -137,8 +136,8 @@ export class RpcServer {
       }
       server.addService(definition, implementation);
     }
-    const channelz = { ...shared, path: `/${Channelz.typeName}`, access: CHANNELZ_ACCESS } as const;
-    server.addService(getChannelzServiceDefinition(), createChannelzImplementation(channelz));
+    const channelz = createChannelzImplementation({ ...shared, access: "read-only" });
+    server.addService(getChannelzServiceDefinition(), channelz);
     return server;
   }
 }

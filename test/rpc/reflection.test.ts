@@ -12,7 +12,7 @@ import {
 } from "../../gen/grpc/reflection/v1/reflection_pb.js";
 import { ServerReflection as ServerReflectionAlpha } from "../../gen/grpc/reflection/v1alpha/reflection_pb.js";
 import { methodDefinition } from "../../src/rpc/service-definition.js";
-import { decode, encode, engineOf, TestBench } from "./support.js";
+import { decode, encode, engineOf, isServiceError, TestBench } from "./support.js";
 
 type Question = NonNullable<MessageInitShape<typeof ServerReflectionRequestSchema>["messageRequest"]>;
 
@@ -101,6 +101,15 @@ for (const service of [ServerReflection, ServerReflectionAlpha]) {
         const [first] = await files({ case: "fileContainingSymbol", value: symbol });
         assert.equal(decode(FileDescriptorProtoSchema, first ?? new Uint8Array()).name, file);
       }
+    });
+
+    it("answers INVALID_ARGUMENT for bytes that are no request", async () => {
+      const { path, requestSerialize, responseDeserialize } = methodDefinition(service.method.serverReflectionInfo);
+      const stream = client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize);
+      stream.write(Buffer.of(0x0a, 0x7f));
+      const error: unknown = await stream.toArray().catch((thrown: unknown) => thrown);
+      assert.ok(isServiceError(error));
+      assert.equal(error.code, status.INVALID_ARGUMENT);
     });
 
     it("says so of what it does not know, and answers the next question", async () => {

@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { fromBinary } from "@bufbuild/protobuf";
 import {
   IndexFileRequestSchema,
@@ -91,6 +92,8 @@ export class Indexing {
 
     const abort = new AbortController();
     const bounded = { ...context, signal: AbortSignal.any([context.signal, abort.signal]) };
+    // Every file under way listens; Node takes more than ten for a leak.
+    setMaxListeners(0, bounded.signal);
     let isDone = false;
     const work = this.#indexFiles({ projectId, paths: scan.files, force, isPartOfProject: true }, run, bounded).finally(
       () => {

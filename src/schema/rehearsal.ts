@@ -62,7 +62,10 @@ function create(connection: Connection, sql: string): string {
 }
 
 /** Puts back the texts as they were, so that the clone refuses what the original refuses. */
-function restoreTexts(connection: Connection, objects: readonly { readonly name: string; readonly sql: string }[]): void {
+function restoreTexts(
+  connection: Connection,
+  objects: readonly { readonly name: string; readonly sql: string }[],
+): void {
   if (objects.length === 0) return;
   connection.unsafeMode(true);
   connection.pragma("writable_schema = ON");

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { readWantedSchema } from "../../src/schema/wanted-schema.js";
 import { compareSchemas } from "../../src/schema/comparator.js";
 import { isEmptyDiff } from "../../src/schema/diff.js";
 import { applyMigration } from "../../src/schema/migration.js";
 import { planMigration } from "../../src/schema/planner.js";
+import { readWantedSchema } from "../../src/schema/wanted-schema.js";
 import { assertRefused, migrate } from "../support/migrate.js";
 import { migrateNaively } from "../support/naive-migration.js";
 import { removeScratchDatabases, scratchDatabase } from "../support/scratch.js";
@@ -105,7 +105,9 @@ describe("migration: foreign keys", () => {
     const tables = (type: string) =>
       `CREATE TABLE a (id INTEGER PRIMARY KEY, b INT REFERENCES b ON DELETE CASCADE, x ${type});
        CREATE TABLE b (id INTEGER PRIMARY KEY, a INT REFERENCES a ON DELETE CASCADE, x ${type});`;
-    const { connection } = scratchDatabase(`${tables("TEXT")} INSERT INTO a VALUES (1, 1, '5'); INSERT INTO b VALUES (1, 1, '6');`);
+    const { connection } = scratchDatabase(
+      `${tables("TEXT")} INSERT INTO a VALUES (1, 1, '5'); INSERT INTO b VALUES (1, 1, '6');`,
+    );
     const { plan } = migrate(connection, tables("INTEGER"));
     assert.equal(plan.operations.length, 2);
     assert.deepEqual(connection.prepare("SELECT a.x, b.x AS y FROM a JOIN b ON b.a = a.id").all(), [{ x: 5, y: 6 }]);
@@ -114,7 +116,8 @@ describe("migration: foreign keys", () => {
   it("A8 refuses to drop the unique index that is a child's parent key", () => {
     const sql = `CREATE TABLE p (id INTEGER PRIMARY KEY, code TEXT, x TEXT); CREATE UNIQUE INDEX p_code ON p (code);
       CREATE TABLE c (code TEXT REFERENCES p (code)); INSERT INTO p VALUES (1, 'a', '1'); INSERT INTO c VALUES ('a');`;
-    const wanted = "CREATE TABLE p (id INTEGER PRIMARY KEY, code TEXT, x INTEGER); CREATE TABLE c (code TEXT REFERENCES p (code));";
+    const wanted =
+      "CREATE TABLE p (id INTEGER PRIMARY KEY, code TEXT, x INTEGER); CREATE TABLE c (code TEXT REFERENCES p (code));";
     const { connection } = scratchDatabase(sql);
     assertRefused(connection, wanted, /c would lose its parent key in p/, { allow: ["drop-index:p_code"] });
     const control = scratchDatabase(sql).connection;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import type { Connection } from "../../src/sqlite/connection.js";
 import { applyMigration } from "../../src/schema/migration.js";
 import { planMigration } from "../../src/schema/planner.js";
+import type { Connection } from "../../src/sqlite/connection.js";
 import { assertRefused, kindsOf, migrate } from "../support/migrate.js";
 import { migrateNaively } from "../support/naive-migration.js";
 import { removeScratchDatabases, scratchDatabase } from "../support/scratch.js";
@@ -128,11 +128,16 @@ describe("migration: references to a rebuilt table", () => {
   it("B11 never means a TEMP object of the same name", () => {
     const others = "CREATE INDEX by_size ON files (size); CREATE TRIGGER t AFTER INSERT ON files BEGIN SELECT 1; END;";
     const { connection } = scratchDatabase(OLD + others + ROWS);
-    connection.exec("CREATE TEMP TABLE files (id INTEGER PRIMARY KEY, size TEXT); INSERT INTO temp.files VALUES (7, 'x')");
+    connection.exec(
+      "CREATE TEMP TABLE files (id INTEGER PRIMARY KEY, size TEXT); INSERT INTO temp.files VALUES (7, 'x')",
+    );
     migrate(connection, NEW + others);
     assert.deepEqual(connection.prepare("SELECT size FROM main.files").pluck().all(), [10, 20]);
     assert.deepEqual(connection.prepare("SELECT * FROM temp.files").all(), [{ id: 7, size: "x" }]);
-    assert.deepEqual(connection.prepare("SELECT name FROM main.sqlite_schema WHERE type <> 'table'").pluck().all(), ["by_size", "t"]);
+    assert.deepEqual(connection.prepare("SELECT name FROM main.sqlite_schema WHERE type <> 'table'").pluck().all(), [
+      "by_size",
+      "t",
+    ]);
   });
 
   it("B12 restores legacy_alter_table after a failure", () => {

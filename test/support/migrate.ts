@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import type { Connection } from "../../src/sqlite/connection.js";
 import { type ApplyOptions, applyMigration, type MigrationResult } from "../../src/schema/migration.js";
 import { type MigrationPlan, statusOf } from "../../src/schema/plan.js";
-import { planMigration, type PlanOptions } from "../../src/schema/planner.js";
+import { type PlanOptions, planMigration } from "../../src/schema/planner.js";
+import type { Connection } from "../../src/sqlite/connection.js";
 import { snapshot } from "./snapshot.js";
 
 /** Plans and applies, then asserts what holds after every migration: nothing left to do, a sound file, no temporary name. */
@@ -24,11 +24,19 @@ export function assertSettled(connection: Connection, wantedSql: string, options
   assert.equal(statusOf(again), "empty");
   assert.equal(connection.pragma("integrity_check", { simple: true }), "ok");
   const names = connection.prepare<[], string>("SELECT coalesce(sql, name) FROM main.sqlite_schema").pluck().all();
-  assert.ok(names.every((text) => !/\btemp_/.test(text)), names.join("\n"));
+  assert.ok(
+    names.every((text) => !/\btemp_/.test(text)),
+    names.join("\n"),
+  );
 }
 
 /** Asserts that the migration is refused, by its plan or while it runs, and that the database is as it was. */
-export function assertRefused(connection: Connection, wantedSql: string, pattern: RegExp, options: PlanOptions & ApplyOptions = {}): void {
+export function assertRefused(
+  connection: Connection,
+  wantedSql: string,
+  pattern: RegExp,
+  options: PlanOptions & ApplyOptions = {},
+): void {
   const before = snapshot(connection);
   assert.throws(
     () => applyMigration(connection, planMigration(connection, wantedSql, options), options),

@@ -299,13 +299,24 @@ const DONE: Readonly<Record<RecoveryActionName, (state: TableState) => string>> 
 };
 
 function reportLeft(connection: Connection, state: TableState): RecoveredTable {
-  const isCounted = state.state === "both_have_rows" || state.state === "unrelated";
-  const rowCounts = isCounted
-    ? { table: countRows(connection, state.table), temporary: countRows(connection, state.temporary) }
-    : undefined;
-  const counts = rowCounts ? ` (${rowCounts.table} and ${rowCounts.temporary} rows)` : "";
-  const message = `${FOUND[state.state](state)}${counts}; ${DONE.leave(state)}.`;
-  return { ...state, outcome: "left", rowCounts, message };
+  const rowCounts = countBoth(connection, state);
+  return { ...state, outcome: "left", rowCounts, message: `${describeFound(state, rowCounts)}; ${DONE.leave(state)}.` };
+}
+
+/** What was found about a table, as a sentence with the rows of both tables where both have some. */
+export function describeState(connection: Connection, state: TableState): string {
+  return `${describeFound(state, countBoth(connection, state))}.`;
+}
+
+type RowCounts = RecoveredTable["rowCounts"];
+
+function describeFound(state: TableState, rowCounts: RowCounts): string {
+  return `${FOUND[state.state](state)}${rowCounts ? ` (${rowCounts.table} and ${rowCounts.temporary} rows)` : ""}`;
+}
+
+function countBoth(connection: Connection, { state, table, temporary }: TableState): RowCounts {
+  if (state !== "both_have_rows" && state !== "unrelated") return undefined;
+  return { table: countRows(connection, table), temporary: countRows(connection, temporary) };
 }
 
 function reportDone(state: TableState, remaining: readonly string[], lost: readonly string[]): RecoveredTable {

@@ -67,7 +67,7 @@ export function examine(connection: Connection, wanted: SchemaModel): DoctorRepo
       ...states.flatMap((state) => recoveryFinding(connection, state)),
       ...leftovers.map((leftover) => leftoverFinding(connection, leftover)),
       ...dangling.map(danglingFinding),
-      ...foreignKeyFindings(connection, unresolvedNames(states, dangling)),
+      ...foreignKeyFindings(connection, unresolvedNames(states, leftovers, dangling)),
       ...checkFullText(connection, inspectSchema(connection)).map(({ table, message, canRebuild }) => ({
         kind: "full_text" as const,
         object: table,
@@ -111,7 +111,10 @@ function heal(connection: Connection, managed: readonly string[], { staleIndexes
     if (attempt(() => connection.exec(`REINDEX ${inMain(index)}`))) fixed.push(`The index ${index} was made anew.`);
   }
   const recovered = recoverTables(connection, managed, (state) => decide(connection, state));
-  fixed.push(...recovered.filter(({ outcome }) => outcome === "done").map(({ message }) => message));
+  for (const { outcome, state, message } of recovered) {
+    const proof = state === "both_have_rows" ? " All rows of the one that was dropped are in the other." : "";
+    if (outcome === "done") fixed.push(message + proof);
+  }
   for (const leftover of findLeftovers(connection, managed)) {
     const action = leftoverAction(connection, leftover);
     if (action !== "leave" && attempt(() => LEFTOVER_ACTIONS[action].run(connection, leftover))) {
@@ -267,11 +270,16 @@ function integrityFindings({ staleIndexes, messages }: IntegrityProblems): Findi
 }
 
 /** Names under which no table stands until references are healed; rows that refer to them are not orphans yet. */
-function unresolvedNames(states: readonly TableState[], dangling: readonly DanglingName[]): Set<string> {
+function unresolvedNames(
+  states: readonly TableState[],
+  leftovers: readonly Leftover[],
+  dangling: readonly DanglingName[],
+): Set<string> {
   return new Set([
     ...states
       .filter(({ action }) => action !== "none")
       .flatMap(({ table, temporary }) => [keyOf(table), keyOf(temporary)]),
+    ...leftovers.filter(({ hasTable }) => !hasTable).map(({ table }) => keyOf(table)),
     ...dangling.map(({ name }) => keyOf(name)),
   ]);
 }

@@ -293,7 +293,7 @@ const DONE: Readonly<Record<RecoveryActionName, (state: TableState) => string>> 
   none: () => "nothing to do",
   leave: () => "left as it is; `config_cli doctor` examines it",
   rename_back: ({ table, temporary }) => `renamed ${temporary} back to ${table}`,
-  drop_empty_and_rename_back: ({ table, temporary }) => `dropped the empty ${table} and renamed ${temporary} back`,
+  drop_empty_and_rename_back: ({ table, temporary }) => `dropped ${table} and renamed ${temporary} back`,
   heal_references: ({ table }) => `they refer to ${table} again`,
   drop_leftover_and_heal_references: ({ table, temporary }) => `dropped ${temporary}; they refer to ${table} again`,
 };

@@ -120,14 +120,14 @@ export class Indexing {
   /** Removes the rows of files that are gone, and resolves the edges between files. */
   async #finishProject(
     projectId: string,
-    { deletedFileIds }: ProjectScan,
+    { deletedPaths }: ProjectScan,
     run: ProjectRun,
     context: CallContext,
   ): Promise<void> {
-    const request: RemoveFilesRequest = { projectId, fileIds: deletedFileIds };
+    const request: RemoveFilesRequest = { projectId, paths: deletedPaths };
     const answer = await this.#writer.write("finishProject", encodeMessage(request), context);
     run.addEdges(decodeMessage<{ crossReferences: bigint }>(answer).crossReferences);
-    run.deleted(deletedFileIds.length);
+    run.deleted(deletedPaths.length);
   }
 
   /** Every parser takes chunks of the remaining files until none is left. */
@@ -158,6 +158,10 @@ export class Indexing {
     run: ProjectRun,
     context: CallContext,
   ): Promise<void> {
+    if (result.kind === FileResultKind.SKIPPED) {
+      run.skipped(result.path);
+      return;
+    }
     const file: FileOfCall = { projectId, path: result.path, caller: "IndexProject" };
     try {
       const response = await this.#healing(file, context, () => this.#store(result, context));
@@ -204,6 +208,8 @@ export class Indexing {
         return payload;
       case FileResultKind.STORE:
         return await this.#writer.write("storeFile", payload, context);
+      case FileResultKind.SKIPPED:
+        throw new DriverError("INTERNAL", "The parser skipped a file that was asked for.");
       case FileResultKind.REFUSED:
         throw DriverError.fromJSON(decodeMessage<SerializedDriverError>(payload));
       case FileResultKind.FAILURE: {

@@ -57,6 +57,12 @@ export class ProjectRun {
     }
   }
 
+  /** A file is none that is indexed. */
+  skipped(filePath: string): void {
+    this.#done(filePath);
+    this.#progress.filesSkipped++;
+  }
+
   /** A file could not be indexed; it keeps the rows it had. */
   failed(filePath: string, errorType: string, message: string): void {
     this.#done(filePath);

@@ -19,6 +19,4 @@ export interface EngineLimits extends WorkerLimits {
   readonly parsers: number;
   /** Largest request, in bytes; kept by the gRPC server. */
   readonly maxRequestBytes: number;
-  /** Most items on a page of a paged answer. */
-  readonly maxPageSize: number;
 }

@@ -2,11 +2,22 @@ import { DriverError } from "../errors.js";
 
 /** One row of `EXPLAIN` (https://sqlite.org/opcode.html), as far as the policy reads it. */
 export interface Opcode {
+  readonly addr: number;
   readonly opcode: string;
   readonly p1: number;
   readonly p2: number;
   readonly p3: number;
   readonly p4: string | null;
+  readonly p5: number;
+}
+
+/** What the policy knows of a statement from its text. */
+export interface StatementText {
+  /** The keyword that decides its kind, in capitals; behind EXPLAIN and EXPLAIN QUERY PLAN, if they are there. */
+  readonly keyword: string;
+  readonly isExplain: boolean;
+  /** The statement without the comments and empty statements in front of it. */
+  readonly sql: string;
 }
 
 /** Compiles one statement with `EXPLAIN` in front and returns its program. */
@@ -56,7 +67,10 @@ const ALLOWED_PRAGMAS: Readonly<Record<string, "argument" | "plain">> = {
 };
 
 /** Opcodes that no allowed statement needs; they would end the driver's transaction or reconfigure its connection. */
-const FORBIDDEN_OPCODES = new Set(["AutoCommit", "Savepoint", "Vacuum", "JournalMode", "Checkpoint", "IncrVacuum"]);
+const FORBIDDEN_OPCODES = new Set(["AutoCommit", "Savepoint", "Vacuum", "Checkpoint", "IncrVacuum"]);
+
+/** P3 of JournalMode when it only asks, as in DROP TABLE IF EXISTS of a table that is not there. */
+const JOURNAL_MODE_QUERY = -1;
 
 /** Functions that reach outside the database. */
 const FORBIDDEN_FUNCTIONS = new Set(["sqlite_attach", "sqlite_detach", "load_extension"]);
@@ -69,39 +83,45 @@ const TEMP_DATABASE = 1;
  *
  * @throws DriverError `STATEMENT_NOT_ALLOWED`, or `INVALID_REQUEST` for an empty text.
  */
-export function assertTextAllowed(sql: string): void {
+export function assertTextAllowed(sql: string): StatementText {
   const tokens = leadingTokens(sql);
   const first = tokens.next().value;
   if (first === undefined) {
     throw new DriverError("INVALID_REQUEST", "The statement is empty.", { field: "sql" });
   }
-  let keyword = first.toUpperCase();
-  if (keyword === "EXPLAIN") {
-    keyword = (tokens.next().value ?? "").toUpperCase();
+  const next = () => tokens.next().value?.text ?? "";
+  let keyword = first.text.toUpperCase();
+  const isExplain = keyword === "EXPLAIN";
+  if (isExplain) {
+    keyword = next().toUpperCase();
     if (keyword === "QUERY") {
-      tokens.next(); // PLAN
-      keyword = (tokens.next().value ?? "").toUpperCase();
+      next(); // PLAN
+      keyword = next().toUpperCase();
     }
     if (keyword === "EXPLAIN") refuse("nested EXPLAIN");
   }
   if (!ALLOWED_KEYWORDS.has(keyword)) refuse(keyword);
-  if (keyword === "PRAGMA") assertPragmaAllowed(tokens);
+  if (keyword === "PRAGMA") assertPragmaAllowed(next);
+  return { keyword, isExplain, sql: sql.slice(first.start) };
 }
 
 /**
  * Checks the compiled program of a statement whose text was allowed.
  *
+ * @param keyword the one of the text. ALTER TABLE looks through the TEMP schema for what mentions the table, and since nothing
+ *   is ever created there, nothing is changed there.
  * @throws DriverError `STATEMENT_NOT_ALLOWED`.
  */
-export function assertProgramAllowed(program: readonly Opcode[]): void {
+export function assertProgramAllowed(program: readonly Opcode[], keyword = ""): void {
   for (const { opcode, p1, p2, p3, p4 } of program) {
     if (FORBIDDEN_OPCODES.has(opcode)) refuse(`the operation ${opcode}`);
+    if (opcode === "JournalMode" && p3 !== JOURNAL_MODE_QUERY) refuse("the operation JournalMode");
     // A TEMP table would shadow a real one of the same name for every other client of the connection.
     const writesTemp =
       (opcode === "Transaction" && p1 === TEMP_DATABASE && p2 > 0) ||
       (opcode === "OpenWrite" && p3 === TEMP_DATABASE) ||
       (opcode === "CreateBtree" && p1 === TEMP_DATABASE);
-    if (writesTemp) refuse("TEMP objects");
+    if (writesTemp && keyword !== "ALTER") refuse("TEMP objects");
     if ((opcode === "Function" || opcode === "PureFunc") && p4 !== null) {
       const name = p4.split("(", 1)[0] ?? "";
       if (FORBIDDEN_FUNCTIONS.has(name)) refuse(`the function ${name}`);
@@ -126,7 +146,12 @@ export function selfTestStatementPolicy(explain: Explain): void {
     }
   };
   const mustRefuse = ["CREATE TEMP TABLE t(x)", "CREATE TABLE temp.t(x)", "BEGIN", "SAVEPOINT s", "VACUUM"];
-  const mustAllow = ["SELECT 1", "CREATE TABLE t(x)", "WITH t(x) AS (SELECT 1) SELECT * FROM t ORDER BY x"];
+  const mustAllow = [
+    "SELECT 1",
+    "CREATE TABLE t(x)",
+    "DROP TABLE IF EXISTS t",
+    "WITH t(x) AS (SELECT 1) SELECT * FROM t ORDER BY x",
+  ];
   for (const sql of mustRefuse) {
     if (!isRefused(sql, () => assertProgramAllowed(explain(sql)))) {
       throw new DriverError("INTERNAL", `The statement gate does not recognise ${sql} on this build of SQLite.`);
@@ -139,12 +164,12 @@ export function selfTestStatementPolicy(explain: Explain): void {
   }
 }
 
-function assertPragmaAllowed(tokens: Iterator<string, void>): void {
-  let name = tokens.next().value ?? "";
-  let next = tokens.next().value ?? "";
+function assertPragmaAllowed(nextToken: () => string): void {
+  let name = nextToken();
+  let next = nextToken();
   if (next === ".") {
-    name = tokens.next().value ?? "";
-    next = tokens.next().value ?? "";
+    name = nextToken();
+    next = nextToken();
   }
   const allowed = Object.hasOwn(ALLOWED_PRAGMAS, unquote(name)) ? ALLOWED_PRAGMAS[unquote(name)] : undefined;
   if (allowed === undefined) refuse(`PRAGMA ${name}`);
@@ -161,15 +186,15 @@ function unquote(name: string): string {
  * The tokens at the start of a statement, without white space, comments, byte order marks and empty statements: all that SQLite's
  * tokenizer skips in front of a keyword (https://sqlite.org/src/file/src/tokenize.c).
  */
-function* leadingTokens(sql: string): Generator<string, void> {
+function* leadingTokens(sql: string): Generator<{ readonly text: string; readonly start: number }, void> {
   const pattern =
     /(?:[ \t\n\f\r\uFEFF]|--[^\n]*(?:\n|$)|\/\*[\s\S]*?(?:\*\/|$))+|("(?:[^"]|"")*"|'(?:[^']|'')*'|`(?:[^`]|``)*`|\[[^\]]*\]|[\p{L}\p{N}_$\u0080-\u{10FFFF}]+|[\s\S])/gu;
   let isFirst = true;
   for (const match of sql.matchAll(pattern)) {
-    const token = match[1];
-    if (token === undefined || (isFirst && token === ";")) continue;
+    const text = match[1];
+    if (text === undefined || (isFirst && text === ";")) continue;
     isFirst = false;
-    yield token;
+    yield { text, start: match.index };
   }
 }
 

@@ -28,6 +28,14 @@ export function isDriverTable(name: string): boolean {
   return DRIVER_TABLE_NAMES.has(foldName(name));
 }
 
+/**
+ * True for SQL that names one of them: however it is quoted, SQLite has no other spelling of a name, and what would reach them
+ * through another object, a trigger or a view, must name them when it is created.
+ */
+export function mentionsDriverTable(sql: string): boolean {
+  return /(?<![\p{L}\p{N}_$])driver_(?:state|requests)(?![\p{L}\p{N}_$])/iu.test(sql);
+}
+
 /** Answers kept for repeated requests. A client repeats within seconds; this lasts for minutes at full load. */
 const KEPT_REQUESTS = 100_000;
 

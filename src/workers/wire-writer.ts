@@ -36,6 +36,11 @@ export class WireWriter {
     return bytes;
   }
 
+  /** Takes back what was written since `length` was this. */
+  rewind(length: number): void {
+    this.#length = length;
+  }
+
   bool(field: number, value: boolean): void {
     if (value) this.#varintField(field, 1);
   }

@@ -18,6 +18,12 @@ const BatchField = { RESULTS: 1, COMMIT_SEQ: 2 } as const;
 /** A stream message is sent when it has grown to this size: large messages make a stream several times as fast. */
 const STREAM_MESSAGE_BYTES = 48 * 1024;
 
+/** How much of a result one answer holds. */
+interface ResultLimits {
+  readonly maxRows: number;
+  readonly maxBytes: number;
+}
+
 interface ClientStatement {
   readonly sql: string;
   readonly parameters: readonly Value[];
@@ -27,7 +33,8 @@ interface ClientStatement {
 export const execute: UnaryOperation = (session, bytes) => {
   const request = decodeRequest(ExecuteRequestSchema, bytes);
   const writer = new WireWriter();
-  runStatement(session, request, rowLimit(session, request.maxRows), writer);
+  const limits = { maxRows: rowLimit(session, request.maxRows), maxBytes: session.limits.maxExecuteBytes };
+  runStatement(session, request, limits, writer);
   writer.int64(Field.COMMIT_SEQ, session.commitSeq);
   return writer.take();
 };
@@ -42,11 +49,16 @@ export const executeBatch: UnaryOperation = (session, bytes) => {
       { field: "statements" },
     );
   }
+  if (statements.length === 0) {
+    throw new DriverError("INVALID_REQUEST", "The batch has no statement.", { field: "statements" });
+  }
+  const limit = rowLimit(session, maxRows);
   const writer = new WireWriter();
   const result = new WireWriter();
   for (const [index, statement] of statements.entries()) {
+    const maxBytes = session.limits.maxExecuteBytes - writer.length;
     try {
-      runStatement(session, statement, rowLimit(session, maxRows), result);
+      runStatement(session, statement, { maxRows: limit, maxBytes }, result);
     } catch (error) {
       throw inBatch(error, index);
     }
@@ -60,12 +72,12 @@ export function* query(session: Session, bytes: Uint8Array): Generator<Buffer> {
   const { sql, parameters, namedParameters } = decodeRequest(QueryRequestSchema, bytes);
   const statement = session.prepareClientStatement(sql);
   if (!statement.readonly) {
-    throw new DriverError("INVALID_REQUEST", "Query takes statements that only read.", {
+    throw new DriverError("STATEMENT_NOT_ALLOWED", "Query takes statements that only read.", {
       field: "sql",
       hint: "Use Execute for a statement that writes.",
     });
   }
-  yield* streamRows(statement, boundValues({ sql, parameters, namedParameters }));
+  yield* streamRows(statement, boundValues(session, statement, { sql, parameters, namedParameters }));
 }
 
 /** The rows of a reading statement as `QueryResponse` messages; the first one carries the columns. */
@@ -99,14 +111,12 @@ export function* streamRows(statement: Statement, parameters: unknown[]): Genera
  *
  * @throws DriverError as the statement's failure asks for.
  */
-function runStatement(session: Session, client: ClientStatement, maxRows: number, writer: WireWriter): void {
+function runStatement(session: Session, client: ClientStatement, limits: ResultLimits, writer: WireWriter): void {
   const statement = session.prepareClientStatement(client.sql);
-  const parameters = boundValues(client);
+  const parameters = boundValues(session, statement, client);
   if (!statement.reader) {
     const { changes, lastInsertRowid } = runWithoutRows(statement, parameters);
-    if (statement.readonly) return;
-    writer.int64(Field.AFFECTED_ROWS, changes);
-    writer.optionalInt64(Field.LAST_INSERT_ROWID, lastInsertRowid);
+    if (!statement.readonly) writeChanges(session, statement, changes, lastInsertRowid, writer);
     return;
   }
   const rows = iterate(statement, parameters);
@@ -116,12 +126,14 @@ function runStatement(session: Session, client: ClientStatement, maxRows: number
     for (let row = next(rows); ; row = next(rows)) {
       if (rowCount === 0) writeColumns(statement, writer);
       if (row === undefined) break;
-      if (rowCount === maxRows || writer.length >= session.limits.maxExecuteBytes) {
-        isTruncated = true;
+      const lengthBefore = writer.length;
+      if (rowCount < limits.maxRows) writer.row(Field.ROWS, row);
+      isTruncated = rowCount === limits.maxRows || writer.length > limits.maxBytes;
+      if (isTruncated) {
+        writer.rewind(lengthBefore);
         break;
       }
       rowCount++;
-      writer.row(Field.ROWS, row);
     }
   } finally {
     rows.return?.();
@@ -129,14 +141,30 @@ function runStatement(session: Session, client: ClientStatement, maxRows: number
   writer.bool(Field.TRUNCATED, isTruncated);
   if (!statement.readonly) {
     const [changes, rowid] = session.changes();
-    writer.int64(Field.AFFECTED_ROWS, changes);
-    writer.optionalInt64(Field.LAST_INSERT_ROWID, rowid);
+    writeChanges(session, statement, changes, rowid, writer);
   }
+}
+
+function writeChanges(
+  session: Session,
+  statement: Statement,
+  changes: number | bigint,
+  rowid: number | bigint,
+  writer: WireWriter,
+): void {
+  writer.int64(Field.AFFECTED_ROWS, changes);
+  if (changes > 0 && session.factsOf(statement).reportsRowid) writer.optionalInt64(Field.LAST_INSERT_ROWID, rowid);
 }
 
 function rowLimit(session: Session, requested: number): number {
   const { maxExecuteRows } = session.limits;
-  return requested === 0 ? maxExecuteRows : Math.min(requested, maxExecuteRows);
+  if (requested > maxExecuteRows) {
+    throw new DriverError("INVALID_REQUEST", `max_rows is ${requested}; at most ${maxExecuteRows} are answered.`, {
+      field: "max_rows",
+      hint: "Use Query for long results.",
+    });
+  }
+  return requested === 0 ? maxExecuteRows : requested;
 }
 
 function writeColumns(statement: Statement, writer: WireWriter): void {
@@ -172,16 +200,24 @@ function runWithoutRows(
 }
 
 /** Arguments for a better-sqlite3 call: positional values, then one object with the named ones. */
-function boundValues({ parameters, namedParameters }: ClientStatement): unknown[] {
-  const positional: unknown[] = parameters.map((value, index) => bindable(value, `parameters[${index}]`));
-  const names = Object.keys(namedParameters);
-  if (names.length === 0) return positional;
+function boundValues(
+  session: Session,
+  statement: Statement,
+  { parameters, namedParameters }: ClientStatement,
+): unknown[] {
+  const values = parameters.map((value, index) => bindable(value, `parameters[${index}]`));
   const named: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(namedParameters)) {
     // With or without the prefix that the SQL text uses.
     named[name.replace(/^[:@$]/, "")] = bindable(value, `named_parameters[${name}]`);
   }
-  return [...positional, named];
+  const numbers = new Set(session.factsOf(statement).numberedParameters);
+  for (const number of numbers) {
+    const value = values[number - 1];
+    if (value !== undefined) named[number] = value;
+  }
+  const positional = values.filter((_value, index) => !numbers.has(index + 1));
+  return Object.keys(named).length === 0 ? positional : [...positional, named];
 }
 
 /** A `Value` as better-sqlite3 binds it: a bigint becomes INTEGER and a number REAL. */
@@ -205,7 +241,7 @@ export function bindable({ kind }: Value, field: string): SqliteValue {
 
 function inBatch(error: unknown, index: number): DriverError {
   const { reason, message, hint, sqliteCode } = DriverError.from(error);
-  return new DriverError(reason, `Statement ${index + 1} of the batch failed, and none took effect: ${message}`, {
+  return new DriverError(reason, `statements[${index}] failed, and none took effect: ${message}`, {
     field: `statements[${index}].sql`,
     cause: error,
     ...(hint !== undefined && { hint }),

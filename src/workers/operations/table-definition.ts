@@ -67,7 +67,8 @@ export function createTableSql(request: CreateTableRequest): string {
  * @throws DriverError `INVALID_REQUEST` naming `field`.
  */
 export function expressionSql(expression: string, field: string): string {
-  const tokens = /'(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^\]]*\]|--|\/\*|[()'"`[;\0]/g;
+  // A doubled quote inside quotes counts as two strings in a row: where they begin and end comes to the same.
+  const tokens = /'[^']*'|"[^"]*"|`[^`]*`|\[[^\]]*\]|--|\/\*|[()'"`[;\0]/g;
   let depth = 0;
   for (const [token] of expression.matchAll(tokens)) {
     if (token === "(") depth++;

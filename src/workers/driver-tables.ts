@@ -1,4 +1,5 @@
 import type { Connection, Statement } from "../sqlite/connection.js";
+import { foldName } from "../sqlite/identifiers.js";
 
 /**
  * The driver's own tables, beside the managed ones: the sequence of commits, and the answers to writes that carried a
@@ -16,6 +17,13 @@ const DRIVER_TABLES = `
     request_hash BLOB NOT NULL,
     response BLOB NOT NULL
   );`;
+
+const DRIVER_TABLE_NAMES: ReadonlySet<string> = new Set(["driver_state", "driver_requests"]);
+
+/** True for the driver's own tables, in any case: no client may write or drop them. */
+export function isDriverTable(name: string): boolean {
+  return DRIVER_TABLE_NAMES.has(foldName(name));
+}
 
 /** Answers kept for repeated requests. A client repeats within seconds; this lasts for minutes at full load. */
 const KEPT_REQUESTS = 100_000;

@@ -13,4 +13,6 @@ export interface WorkerLimits {
   readonly maxParseMs: number;
   /** Size of the write-ahead log past which it is truncated, in bytes. */
   readonly maxWalBytes: number;
+  /** Entries of one page of a paged answer; a request for more gets this many. */
+  readonly maxPageSize: number;
 }

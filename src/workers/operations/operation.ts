@@ -9,13 +9,19 @@ export type UnaryOperation = (session: Session, request: Uint8Array) => Uint8Arr
 export type StreamOperation = (session: Session, request: Uint8Array) => Iterator<Uint8Array>;
 
 /**
+ * Messages inside each other in a request: a `Condition` of depth 64 has two for each level, and the generated code stops at 100
+ * unless told otherwise.
+ */
+const MAX_NESTED_MESSAGES = 160;
+
+/**
  * Decodes a request.
  *
  * @throws DriverError `INVALID_REQUEST` when the bytes are no such message.
  */
 export function decodeRequest<Desc extends DescMessage>(schema: Desc, bytes: Uint8Array): MessageShape<Desc> {
   try {
-    return fromBinary(schema, bytes);
+    return fromBinary(schema, bytes, { recursionLimit: MAX_NESTED_MESSAGES });
   } catch (cause) {
     throw new DriverError("INVALID_REQUEST", `The request is not a valid ${schema.typeName} message.`, { cause });
   }

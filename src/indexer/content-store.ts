@@ -1,0 +1,278 @@
+import type { Connection } from "../sqlite/connection.js";
+import { type BoundValue, createRowInserter } from "../sqlite/row-inserter.js";
+import { simpleName } from "./name-binding.js";
+import { wordsOfName } from "./name-words.js";
+import type { StoredFileInput } from "./store.js";
+
+/**
+ * The texts of a file and of its entities (`code_content`), where they are and what they are called (`symbols`, row for row with
+ * the same id), and the full-text index over each.
+ *
+ * Both indexes have external content: SQLite computes what to take out of an index from the row that the index has for it
+ * now, so an index row always goes before the row that it was made from, else the index is damaged
+ * (https://sqlite.org/fts5.html#external_content_tables).
+ */
+export interface ContentStore {
+  /** Brings the rows of a file to its new content; rows whose text has not changed are not indexed again. */
+  write(file: ContentInput): { readonly rows: number; readonly changedNames: readonly string[] };
+  /** Deletes the rows of a file and answers the names of its definitions. */
+  remove(fileId: number): readonly string[];
+}
+
+/** A file whose entities have rows already. */
+export interface ContentInput {
+  readonly file: StoredFileInput;
+  readonly fileId: number;
+  /** True when the file has no rows yet. */
+  readonly isNew: boolean;
+  /** The id of the row of each definition. */
+  readonly ids: Int32Array;
+  /** As `FileBindings.scopes`. */
+  readonly scopes: readonly (string | null)[];
+}
+
+interface StoredContent {
+  readonly id: number;
+  readonly entity_type: string;
+  readonly entity_id: number | null;
+  readonly entity_name: string | null;
+  readonly content: string;
+  readonly docstring: string | null;
+}
+
+interface StoredSymbol {
+  readonly id: number;
+  readonly entity_type: string;
+  readonly name: string;
+  readonly scope: string | null;
+  readonly start_line: number;
+  readonly line: number;
+  readonly end_line: number;
+}
+
+/** One entity as both tables hold it. */
+interface Entry {
+  readonly type: string;
+  readonly entityId: number;
+  /** `code_content.entity_name`: the name as defined, which for a file is its path. */
+  readonly entityName: string;
+  readonly content: string;
+  readonly docstring: string | null;
+  readonly name: string;
+  readonly scope: string | null;
+  readonly startLine: number;
+  readonly line: number;
+  readonly endLine: number;
+}
+
+const INDEX_COLUMNS = "rowid, entity_type, entity_name, content, docstring";
+
+/** Prepares the statements for `connection`. */
+export function createContentStore(connection: Connection): ContentStore {
+  const insertContent = createRowInserter(connection, "code_content", [
+    ...["id", "file_id", "entity_type", "entity_id", "entity_name", "content", "docstring"],
+  ]);
+  const insertSymbols = createRowInserter(connection, "symbols", [
+    ...["id", "project_id", "file_id", "entity_type", "entity_id", "name", "scope", "words"],
+    ...["start_line", "line", "end_line"],
+  ]);
+  const nextId = connection
+    .prepare<[], number>(
+      `SELECT 1 + max(coalesce((SELECT max(id) FROM main.code_content), 0),
+         coalesce((SELECT seq FROM main.sqlite_sequence WHERE name = 'code_content'), 0))`,
+    )
+    .pluck();
+  const selectContent = connection.prepare<[number], StoredContent>(
+    `SELECT id, entity_type, entity_id, entity_name, content, docstring FROM main.code_content WHERE file_id = ?`,
+  );
+  const selectSymbols = connection.prepare<[number], StoredSymbol>(
+    `SELECT id, entity_type, name, scope, start_line, line, end_line FROM main.symbols WHERE file_id = ?`,
+  );
+  const indexContent = connection.prepare<[number, number]>(
+    `INSERT INTO main.code_content_fts (${INDEX_COLUMNS})
+     SELECT id, entity_type, entity_name, content, docstring FROM main.code_content WHERE file_id = ? AND id >= ?`,
+  );
+  const indexOneContent = connection.prepare<[number]>(
+    `INSERT INTO main.code_content_fts (${INDEX_COLUMNS})
+     SELECT id, entity_type, entity_name, content, docstring FROM main.code_content WHERE id = ?`,
+  );
+  const indexSymbols = connection.prepare<[number, number]>(
+    "INSERT INTO main.symbols_fts (rowid, words) SELECT id, words FROM main.symbols WHERE file_id = ? AND id >= ?",
+  );
+  const unindexContent = connection.prepare<[number]>("DELETE FROM main.code_content_fts WHERE rowid = ?");
+  const unindexSymbol = connection.prepare<[number]>("DELETE FROM main.symbols_fts WHERE rowid = ?");
+  const updateContent = connection.prepare<BoundValue[]>(
+    "UPDATE main.code_content SET entity_name = ?, content = ?, docstring = ? WHERE id = ?",
+  );
+  // Without `words`: a row keeps its name as long as it keeps its id.
+  const updateSymbol = connection.prepare<BoundValue[]>(
+    "UPDATE main.symbols SET scope = ?, start_line = ?, line = ?, end_line = ? WHERE id = ?",
+  );
+  const deleteContent = connection.prepare<[number]>("DELETE FROM main.code_content WHERE id = ?");
+  const deleteSymbol = connection.prepare<[number]>("DELETE FROM main.symbols WHERE id = ?");
+
+  function insertAll(input: ContentInput, entries: readonly Entry[]): void {
+    if (entries.length === 0) return;
+    const { file, fileId } = input;
+    const firstId = nextId.get() ?? 1;
+    const contents: BoundValue[] = [];
+    const symbols: BoundValue[] = [];
+    for (const [offset, entry] of entries.entries()) {
+      const id = firstId + offset;
+      contents.push(id, fileId, entry.type, entry.entityId, entry.entityName, entry.content, entry.docstring);
+      symbols.push(id, file.projectId, fileId, entry.type, entry.entityId, entry.name, entry.scope);
+      symbols.push(wordsOfName(entry.name), entry.startLine, entry.line, entry.endLine);
+    }
+    insertContent.insert(contents);
+    insertSymbols.insert(symbols);
+    indexContent.run(fileId, firstId);
+    indexSymbols.run(fileId, firstId);
+  }
+
+  function removeRow(id: number, hasSymbol: boolean): void {
+    unindexContent.run(id);
+    deleteContent.run(id);
+    if (!hasSymbol) return;
+    unindexSymbol.run(id);
+    deleteSymbol.run(id);
+  }
+
+  return {
+    write(input) {
+      const entries = entriesOf(input);
+      if (input.isNew) {
+        insertAll(input, entries);
+        return { rows: entries.length, changedNames: namesOf(entries) };
+      }
+      const symbols = new Map(selectSymbols.all(input.fileId).map((symbol) => [symbol.id, symbol]));
+      const names = new NameChanges();
+      for (const { entity_type: type, name, scope } of symbols.values()) names.count(type, name, scope, -1);
+      for (const { type, name, scope } of entries) names.count(type, name, scope, 1);
+
+      const stored = new Map<string, StoredContent>();
+      for (const row of selectContent.all(input.fileId)) {
+        const key = `${row.entity_type} ${row.entity_id}`;
+        // A row without its symbol is of another program; it is replaced.
+        if (symbols.has(row.id) && !stored.has(key)) stored.set(key, row);
+        else removeRow(row.id, symbols.has(row.id));
+      }
+      const added: Entry[] = [];
+      for (const entry of entries) {
+        const key = `${entry.type} ${entry.entityId}`;
+        const row = stored.get(key);
+        const symbol = row === undefined ? undefined : symbols.get(row.id);
+        if (row === undefined || symbol?.name !== entry.name) {
+          added.push(entry);
+          continue;
+        }
+        stored.delete(key);
+        if (!hasSameText(row, entry)) {
+          unindexContent.run(row.id);
+          updateContent.run(entry.entityName, entry.content, entry.docstring, row.id);
+          indexOneContent.run(row.id);
+        }
+        if (!isSamePlace(symbol, entry)) {
+          updateSymbol.run(entry.scope, entry.startLine, entry.line, entry.endLine, row.id);
+        }
+      }
+      for (const row of stored.values()) removeRow(row.id, true);
+      insertAll(input, added);
+      return { rows: entries.length, changedNames: names.changed() };
+    },
+
+    remove(fileId) {
+      const symbols = new Map(selectSymbols.all(fileId).map((symbol) => [symbol.id, symbol]));
+      for (const { id } of selectContent.all(fileId)) removeRow(id, symbols.has(id));
+      return [...new Set([...symbols.values()].filter(({ scope }) => scope !== null).map(({ name }) => name))];
+    },
+  };
+}
+
+function hasSameText(row: StoredContent, entry: Entry): boolean {
+  return row.content === entry.content && row.docstring === entry.docstring && row.entity_name === entry.entityName;
+}
+
+function isSamePlace(symbol: StoredSymbol, entry: Entry): boolean {
+  return (
+    symbol.line === entry.line &&
+    symbol.end_line === entry.endLine &&
+    symbol.start_line === entry.startLine &&
+    symbol.scope === entry.scope
+  );
+}
+
+function namesOf(entries: readonly Entry[]): string[] {
+  return [...new Set(entries.filter(({ scope }) => scope !== null).map(({ name }) => name))];
+}
+
+/** Which names have more or fewer definitions that other files can see than before. */
+class NameChanges {
+  readonly #counts = new Map<string, { name: string; count: number }>();
+
+  count(type: string, name: string, scope: string | null, by: 1 | -1): void {
+    if (scope === null) return;
+    const key = `${type} ${scope} ${name}`;
+    const entry = this.#counts.get(key);
+    if (entry === undefined) this.#counts.set(key, { name, count: by });
+    else entry.count += by;
+  }
+
+  changed(): string[] {
+    return [...new Set([...this.#counts.values()].filter(({ count }) => count !== 0).map(({ name }) => name))];
+  }
+}
+
+/** The file and then each of its entities, once where several definitions share a row. */
+function entriesOf({ file, fileId, ids, scopes }: ContentInput): Entry[] {
+  const { parsed, relativePath } = file;
+  const { text, docstring, lineCount, definitions } = parsed;
+  const place = { scope: null, startLine: 1, line: 1, endLine: lineCount };
+  const whole = {
+    type: "file",
+    entityId: fileId,
+    entityName: relativePath,
+    name: relativePath,
+    content: text,
+    docstring,
+  };
+  const entries: Entry[] = [{ ...whole, ...place }];
+  const lineAt = lineCounter(text);
+  const seen = new Set<string>();
+  for (const [index, definition] of definitions.entries()) {
+    const entityId = ids[index] ?? 0;
+    const key = `${definition.kind} ${entityId}`;
+    if (seen.has(key)) continue;
+    seen.add(key);
+    entries.push({
+      type: definition.kind,
+      entityId,
+      entityName: definition.name,
+      content: text.slice(definition.start, definition.end),
+      docstring: definition.docstring,
+      name: simpleName(definition),
+      scope: scopes[index] ?? null,
+      startLine: lineAt(definition.start),
+      line: definition.line,
+      endLine: definition.endLine,
+    });
+  }
+  return entries;
+}
+
+/** Answers the line (from 1) of an offset; asked in ascending order, it reads the text once. */
+function lineCounter(text: string): (offset: number) => number {
+  const lines = text.includes("\r") ? text.replace(/\r(?!\n)/g, "\n") : text;
+  let line = 1;
+  let at = 0;
+  return (offset) => {
+    if (offset < at) {
+      line = 1;
+      at = 0;
+    }
+    for (let feed = lines.indexOf("\n", at); feed !== -1 && feed < offset; feed = lines.indexOf("\n", at)) {
+      line++;
+      at = feed + 1;
+    }
+    return line;
+  };
+}

@@ -1,0 +1,116 @@
+/**
+ * Which file an import means, by path alone: modules and files are compared as lists of path parts.
+ *
+ * An **origin** is where a use says its name comes from: the parts of a module joined by `/`. With a leading `/` it is counted
+ * from the project's root (a relative import) and matches whole paths; without, it matches the end of a path, since a project's
+ * root need not be the root that modules are named from (`src/`, `lib/`).
+ */
+
+/** File names that stand for their directory. */
+const INDEX_NAMES: ReadonlySet<string> = new Set(["__init__", "index", "mod"]);
+
+const SCRIPT_EXTENSION = /\.(?:[cm]?[jt]sx?|vue|svelte)$/;
+
+/** How the parts of an absolute module name are divided; a language that is not listed has dots. */
+const SEPARATOR_OF_LANGUAGE: Readonly<Record<string, RegExp>> = {
+  typescript: /\//,
+  tsx: /\//,
+  javascript: /\//,
+  go: /\//,
+  c: /\//,
+  cpp: /\//,
+  ruby: /\//,
+  bash: /\//,
+  rust: /::/,
+  php: /[\\/]/,
+};
+
+/** `src/pkg/store.ts` → `["src", "pkg", "store"]`; a package's index file has the parts of its directory. */
+export function partsOfPath(relativePath: string): string[] {
+  const parts = relativePath.split("/");
+  const file = parts.pop() ?? "";
+  const dot = file.indexOf(".", 1);
+  const stem = dot === -1 ? file : file.slice(0, dot);
+  if (!INDEX_NAMES.has(stem)) parts.push(stem);
+  return parts;
+}
+
+/** The origin that `module`, as the file at `importerPath` (relative to the root) writes it, stands for. */
+export function originOfModule(module: string, importerPath: string, language: string | null): string {
+  const directory = importerPath.split("/").slice(0, -1);
+  if (language === "python") {
+    const name = module.replace(/^\.+/, "");
+    const parts = name === "" ? [] : name.split(".");
+    const level = module.length - name.length;
+    if (level === 0) return parts.join("/");
+    return `/${[...directory.slice(0, Math.max(0, directory.length - level + 1)), ...parts].join("/")}`;
+  }
+  if (module.startsWith("./") || module.startsWith("../") || module === "." || module === "..") {
+    return `/${normalizeRelative(directory, module).join("/")}`;
+  }
+  const parts = module
+    .replace(/\.(?:h|hh|hpp|hxx|rb|php|sh)$/, "")
+    .split(SEPARATOR_OF_LANGUAGE[language ?? ""] ?? /[./]/)
+    .filter((part) => part !== "" && part !== "crate" && part !== "self" && part !== "super" && part !== "..");
+  // A Go module path begins with the repository, which no file path in it repeats; the package is its last part.
+  return (language === "go" ? parts.slice(-1) : parts).join("/");
+}
+
+function normalizeRelative(directory: readonly string[], module: string): string[] {
+  const parts = [...directory];
+  for (const part of module.replace(SCRIPT_EXTENSION, "").split("/")) {
+    if (part === "..") parts.pop();
+    else if (part !== "." && part !== "") parts.push(part);
+  }
+  if (INDEX_NAMES.has(parts.at(-1) ?? "")) parts.pop();
+  return parts;
+}
+
+/** `origin` with the parts of `member` (`Class`, `sub.module`) behind it. */
+export function extendOrigin(origin: string, member: readonly string[]): string {
+  if (member.length === 0) return origin;
+  return origin === "" || origin === "/" ? `${origin}${member.join("/")}` : `${origin}/${member.join("/")}`;
+}
+
+/** The parts of `origin`, and whether they are counted from the root. */
+function parseOrigin(origin: string): { isExact: boolean; parts: string[] } {
+  const isExact = origin.startsWith("/");
+  const path = isExact ? origin.slice(1) : origin;
+  return { isExact, parts: path === "" ? [] : path.split("/") };
+}
+
+function matchesParts(parts: readonly string[], wanted: readonly string[], isExact: boolean): boolean {
+  if (wanted.length > parts.length || (isExact && wanted.length !== parts.length)) return false;
+  if (wanted.length === 0) return isExact;
+  const skipped = parts.length - wanted.length;
+  return wanted.every((part, index) => part === parts[skipped + index]);
+}
+
+/**
+ * How well a definition fits an origin: 2 when the origin is its file (or its class in its file), 1 when it is the directory
+ * of its file (a package that consists of files, or that exports what they define), 0 when it does not fit.
+ *
+ * @param path the definition's file, relative to the root
+ * @param scope its class, or empty at the top of the file
+ */
+export function rankInOrigin(path: string, scope: string, origin: string): 0 | 1 | 2 {
+  const { isExact, parts } = parseOrigin(origin);
+  const file = partsOfPath(path);
+  const directory = path.split("/").slice(0, -1);
+  if (scope === "") {
+    if (matchesParts(file, parts, isExact)) return 2;
+    return matchesParts(directory, parts, isExact) ? 1 : 0;
+  }
+  if (parts.at(-1) !== scope) return 0;
+  const module = parts.slice(0, -1);
+  // Java: the class `com.x.Foo` is the file `com/x/Foo.java`.
+  if (matchesParts(file, module, isExact) || matchesParts(file, parts, isExact)) return 2;
+  return matchesParts(directory, module, isExact) ? 1 : 0;
+}
+
+/** True when the module of `origin` could be a part of this project as far as `path`, one of its files, shows. */
+export function sharesPackage(path: string, origin: string): boolean {
+  const { isExact, parts } = parseOrigin(origin);
+  const first = parts[0];
+  return isExact || (first !== undefined && (partsOfPath(path).includes(first) || path.split("/").includes(first)));
+}

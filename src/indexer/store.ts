@@ -1,0 +1,391 @@
+import type { Connection } from "../sqlite/connection.js";
+import { type BoundValue, createRowInserter } from "../sqlite/row-inserter.js";
+import { createContentStore } from "./content-store.js";
+import type { Definition, IndexingErrorType, ParsedFile, Problem } from "./entities.js";
+import { type EntityPlan, planEntities, representatives, type StoredEntity } from "./entity-rows.js";
+import { type Binding, bindNames, type FileBindings } from "./name-binding.js";
+
+/** One file as it is to be stored. */
+export interface StoredFileInput {
+  readonly projectId: string;
+  /** Absolute path, links resolved: the key of the file in its project. */
+  readonly path: string;
+  /** Path from the root directory of the project, divided by `/`. */
+  readonly relativePath: string;
+  /** In bytes, as read. */
+  readonly size: number;
+  /** Of the bytes as read. */
+  readonly contentHash: string;
+  /** Seconds since 1970, with fractions. */
+  readonly lastModified: number;
+  readonly parsed: ParsedFile;
+}
+
+/** How many rows a file has in each table; `crossReferences` are the edges whose caller is in the file. */
+export interface RowCounts {
+  readonly classes: number;
+  readonly methods: number;
+  readonly functions: number;
+  readonly imports: number;
+  readonly usages: number;
+  readonly content: number;
+  readonly crossReferences: number;
+}
+
+/** A file whose rows were written: what `EdgeResolver.resolve()` must know to bring the edges of the project up to date. */
+export interface FileChange {
+  readonly fileId: number;
+  readonly relativePath: string;
+  /** Names of definitions that appeared in the file or vanished from it; all of them for a new or a removed file. */
+  readonly changedNames: readonly string[];
+}
+
+/** What `storeFile` did. Edges into other files are in neither number: they come with `EdgeResolver.resolve()`. */
+export interface StoredFile extends FileChange {
+  readonly counts: RowCounts;
+}
+
+/** A file that is in the index. */
+export interface IndexedFile {
+  readonly id: number;
+  readonly path: string;
+  readonly relativePath: string | null;
+  /** Null in a database of another program until the file is indexed again. */
+  readonly contentHash: string | null;
+  readonly size: number | null;
+  /** Seconds since 1970, with fractions. */
+  readonly lastModified: number | null;
+}
+
+/**
+ * Writes the rows of files through one connection. Every function runs inside a transaction (or savepoint) that the caller
+ * opened, and leaves ending it to the caller; after an error the caller must roll back.
+ */
+export interface FileStore {
+  /**
+   * Replaces all rows of one file. `files.id` stays, and so do the ids of definitions that are still there, because other
+   * services hang rows on them that would be deleted with them. Clears `needs_chunking` and the file's indexing error, or
+   * stores the first of `parsed.problems` as one.
+   */
+  storeFile(file: StoredFileInput): StoredFile;
+  /** Stores why a file could not be indexed, in place of what was stored before; the file's other rows stay as they are. */
+  storeFailure(projectId: string, relativePath: string, type: IndexingErrorType, message: string): void;
+  /** Deletes the file, all its rows, those of other services too, and its indexing error; null when it is not there. */
+  removeFile(projectId: string, path: string): FileChange | null;
+  /** The file, or null; a file that another service has marked as deleted counts as absent. */
+  findFile(projectId: string, path: string): IndexedFile | null;
+  /** All files of a project by path, without those that another service has marked as deleted. */
+  listFiles(projectId: string): IndexedFile[];
+  /** How many rows the file has. */
+  countRows(fileId: number): RowCounts;
+}
+
+const FILE_COLUMNS = `id, path, relative_path AS relativePath, content_hash AS contentHash, size,
+  last_modified AS lastModified`;
+
+/** Tables whose rows of a file are deleted and written anew, since nothing refers to them. */
+const REPLACED_TABLES = ["entity_cross_ref", "imports", "usages", "class_bases"] as const;
+
+const ENTITY_TABLES = { class: "classes", method: "methods", function: "functions" } as const;
+
+/** Prepares all statements for `connection`. */
+export function createFileStore(connection: Connection): FileStore {
+  const content = createContentStore(connection);
+  const insertClasses = createRowInserter(connection, "classes", [
+    ...["id", "file_id", "name", "line", "end_line", "docstring", "bases"],
+  ]);
+  const insertMethods = createRowInserter(connection, "methods", [
+    ...["id", "class_id", "name", "line", "end_line", "args", "docstring"],
+    ...["is_abstract", "has_pass", "has_not_implemented", "complexity"],
+  ]);
+  const insertFunctions = createRowInserter(connection, "functions", [
+    ...["id", "file_id", "name", "line", "end_line", "args", "docstring", "complexity"],
+  ]);
+  const insertImports = createRowInserter(connection, "imports", [
+    ...["file_id", "name", "module", "import_type", "line", "alias"],
+  ]);
+  const insertUsages = createRowInserter(connection, "usages", [
+    ...["file_id", "line", "usage_type", "target_type", "target_class", "target_name", "context"],
+    ...["caller_type", "caller_id", "callee_name", "origin"],
+  ]);
+  const insertBases = createRowInserter(connection, "class_bases", [
+    ...["file_id", "class_id", "line", "callee_name", "origin"],
+  ]);
+  const insertEdges = createRowInserter(connection, "entity_cross_ref", [
+    ...["caller_class_id", "caller_method_id", "caller_function_id"],
+    ...["callee_class_id", "callee_method_id", "callee_function_id"],
+    ...["ref_type", "file_id", "line"],
+  ]);
+
+  const findFile = connection.prepare<[string, string], IndexedFile>(
+    `SELECT ${FILE_COLUMNS} FROM main.files WHERE project_id = ? AND path = ? AND deleted IS NOT 1`,
+  );
+  const listFiles = connection.prepare<[string], IndexedFile>(
+    `SELECT ${FILE_COLUMNS} FROM main.files WHERE project_id = ? AND deleted IS NOT 1 ORDER BY path`,
+  );
+  const findAnyFile = connection.prepare<[string, string], { id: number; relativePath: string | null }>(
+    "SELECT id, relative_path AS relativePath FROM main.files WHERE project_id = ? AND path = ?",
+  );
+  const insertFile = connection.prepare<BoundValue[], { id: number }>(
+    `INSERT INTO main.files (relative_path, lines, last_modified, has_docstring, content_hash, language, size, project_id, path)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
+  );
+  const updateFile = connection.prepare<BoundValue[]>(
+    `UPDATE main.files SET relative_path = ?, lines = ?, last_modified = ?, has_docstring = ?, content_hash = ?, language = ?,
+       size = ?, deleted = 0, needs_chunking = 0, updated_at = julianday('now') WHERE id = ?`,
+  );
+  const deleteFile = connection.prepare<[number]>("DELETE FROM main.files WHERE id = ?");
+  const deleteRows = REPLACED_TABLES.map((table) =>
+    connection.prepare<[number]>(`DELETE FROM main.${table} WHERE file_id = ?`),
+  );
+  const upsertError = connection.prepare<[string, string, string, string]>(
+    `INSERT INTO main.indexing_errors (project_id, file_path, error_type, error_message) VALUES (?, ?, ?, ?)
+     ON CONFLICT (project_id, file_path) DO UPDATE SET
+       error_type = excluded.error_type, error_message = excluded.error_message, created_at = julianday('now')`,
+  );
+  const deleteError = connection.prepare<[string, string]>(
+    "DELETE FROM main.indexing_errors WHERE project_id = ? AND file_path = ?",
+  );
+  const selectEntities = {
+    class: connection.prepare<[number], StoredEntity>(
+      "SELECT id, name, line, 0 AS classId FROM main.classes WHERE file_id = ?",
+    ),
+    method: connection.prepare<[number], StoredEntity>(
+      `SELECT m.id, m.name, m.line, m.class_id AS classId FROM main.classes c JOIN main.methods m ON m.class_id = c.id
+       WHERE c.file_id = ?`,
+    ),
+    function: connection.prepare<[number], StoredEntity>(
+      "SELECT id, name, line, 0 AS classId FROM main.functions WHERE file_id = ?",
+    ),
+  };
+  const deleteEntity = {
+    class: connection.prepare<[number]>("DELETE FROM main.classes WHERE id = ?"),
+    method: connection.prepare<[number]>("DELETE FROM main.methods WHERE id = ?"),
+    function: connection.prepare<[number]>("DELETE FROM main.functions WHERE id = ?"),
+  };
+  const updateClass = connection.prepare<BoundValue[]>(
+    "UPDATE main.classes SET line = ?, end_line = ?, docstring = ?, bases = ? WHERE id = ?",
+  );
+  const updateMethod = connection.prepare<BoundValue[]>(
+    `UPDATE main.methods SET line = ?, end_line = ?, args = ?, docstring = ?, is_abstract = ?, has_pass = ?,
+       has_not_implemented = ?, complexity = ? WHERE id = ?`,
+  );
+  const updateFunction = connection.prepare<BoundValue[]>(
+    "UPDATE main.functions SET line = ?, end_line = ?, args = ?, docstring = ?, complexity = ? WHERE id = ?",
+  );
+  // AUTOINCREMENT never gives an id twice; the ids given here must not either.
+  const nextId = new Map(
+    Object.values(ENTITY_TABLES).map((table) => [
+      table,
+      connection
+        .prepare<[], number>(
+          `SELECT 1 + max(coalesce((SELECT max(id) FROM main.${table}), 0),
+             coalesce((SELECT seq FROM main.sqlite_sequence WHERE name = '${table}'), 0))`,
+        )
+        .pluck(),
+    ]),
+  );
+  const count = connection.prepare<[number], RowCounts>(
+    `SELECT (SELECT count(*) FROM main.classes WHERE file_id = f.id) AS classes,
+       (SELECT count(*) FROM main.classes c JOIN main.methods m ON m.class_id = c.id WHERE c.file_id = f.id) AS methods,
+       (SELECT count(*) FROM main.functions WHERE file_id = f.id) AS functions,
+       (SELECT count(*) FROM main.imports WHERE file_id = f.id) AS imports,
+       (SELECT count(*) FROM main.usages WHERE file_id = f.id) AS usages,
+       (SELECT count(*) FROM main.code_content WHERE file_id = f.id) AS content,
+       (SELECT count(*) FROM main.entity_cross_ref WHERE file_id = f.id) AS crossReferences
+     FROM (SELECT ? AS id) f`,
+  );
+
+  /** Brings one table to the wanted definitions; what is gone goes first, so that nothing stands in the way on its line. */
+  function writeEntities(
+    kind: Definition["kind"],
+    fileId: number,
+    isNew: boolean,
+    definitions: readonly Definition[],
+    wanted: Parameters<typeof planEntities>[0],
+  ): EntityPlan {
+    const stored = isNew ? [] : selectEntities[kind].all(fileId);
+    if (wanted.length === 0 && stored.length === 0) return { ids: new Map(), added: [], kept: [], vanished: [] };
+    const plan = planEntities(wanted, stored, nextId.get(ENTITY_TABLES[kind])?.get() ?? 1);
+    for (const id of plan.vanished) deleteEntity[kind].run(id);
+    const classOf = new Map(wanted.map(({ index, classId }) => [index, classId]));
+    for (const { index, id } of plan.kept) {
+      const definition = definitions[index];
+      if (definition === undefined) continue;
+      if (kind === "class") updateClass.run(...classValues(definition), id);
+      else if (kind === "method") updateMethod.run(...methodValues(definition), id);
+      else updateFunction.run(...functionValues(definition), id);
+    }
+    const rows: BoundValue[] = [];
+    for (const index of plan.added) {
+      const definition = definitions[index];
+      const id = plan.ids.get(index);
+      if (definition === undefined || id === undefined) continue;
+      if (kind === "class") rows.push(id, fileId, definition.name, ...classValues(definition));
+      else if (kind === "method") rows.push(id, classOf.get(index) ?? 0, definition.name, ...methodValues(definition));
+      else rows.push(id, fileId, definition.name, ...functionValues(definition));
+    }
+    const inserter = { class: insertClasses, method: insertMethods, function: insertFunctions }[kind];
+    inserter.insert(rows);
+    return plan;
+  }
+
+  function writeDefinitions(fileId: number, isNew: boolean, { definitions }: ParsedFile): Int32Array {
+    const standsFor = representatives(definitions);
+    const ids = new Int32Array(definitions.length);
+    for (const kind of ["class", "method", "function"] as const) {
+      const wanted = [];
+      for (const [index, definition] of definitions.entries()) {
+        if (definition.kind !== kind || standsFor[index] !== index) continue;
+        const classId = definition.classIndex === null ? 0 : (ids[definition.classIndex] ?? 0);
+        wanted.push({ index, name: definition.name, line: definition.line, classId });
+      }
+      const plan = writeEntities(kind, fileId, isNew, definitions, wanted);
+      for (const [index, definition] of definitions.entries()) {
+        if (definition.kind === kind) ids[index] = plan.ids.get(standsFor[index] ?? index) ?? 0;
+      }
+    }
+    return ids;
+  }
+
+  function writeNames(fileId: number, parsed: ParsedFile, bindings: FileBindings, ids: Int32Array): number {
+    const { definitions } = parsed;
+    const edges: BoundValue[] = [];
+    let edgeCount = 0;
+    const addEdge = (caller: number, callee: number, type: string, line: number): void => {
+      const from = definitions[caller]?.kind;
+      const to = definitions[callee]?.kind;
+      const callerId = ids[caller] ?? 0;
+      const calleeId = ids[callee] ?? 0;
+      edges.push(from === "class" ? callerId : null, from === "method" ? callerId : null);
+      edges.push(from === "function" ? callerId : null, to === "class" ? calleeId : null);
+      edges.push(to === "method" ? calleeId : null, to === "function" ? calleeId : null);
+      edges.push(type, fileId, line);
+      edgeCount++;
+    };
+
+    const usages: BoundValue[] = [];
+    for (const [index, usage] of parsed.usages.entries()) {
+      const { line, type, targetType, targetClass, targetName, context, callerIndex } = usage;
+      const binding = bindings.usages[index];
+      usages.push(fileId, line, type, targetType, targetClass, targetName, context);
+      usages.push(callerIndex === null ? null : (definitions[callerIndex]?.kind ?? null));
+      usages.push(callerIndex === null ? null : (ids[callerIndex] ?? null));
+      usages.push(...foreignName(binding));
+      if (binding?.kind === "local" && callerIndex !== null) {
+        const isClass = definitions[binding.definition]?.kind === "class";
+        addEdge(callerIndex, binding.definition, isClass ? "instantiation" : "call", line);
+      }
+    }
+    const bases: BoundValue[] = [];
+    for (const [index, ofClass] of bindings.bases) {
+      const line = definitions[index]?.line ?? 0;
+      for (const binding of ofClass) {
+        if (binding.kind === "foreign") bases.push(fileId, ids[index] ?? 0, line, binding.name, binding.origin);
+        else if (binding.kind === "local") addEdge(index, binding.definition, "inherit", line);
+      }
+    }
+    insertUsages.insert(usages);
+    insertBases.insert(bases);
+    insertEdges.insert(edges);
+    return edgeCount;
+  }
+
+  function storeProblem(projectId: string, relativePath: string, problem: Problem | undefined): void {
+    if (problem === undefined) deleteError.run(projectId, relativePath);
+    else upsertError.run(projectId, relativePath, problem.type, problem.message);
+  }
+
+  return {
+    storeFile(file) {
+      const { parsed, projectId, relativePath } = file;
+      const { definitions } = parsed;
+      const before = findAnyFile.get(projectId, file.path);
+      const columns: BoundValue[] = [relativePath, parsed.lineCount, file.lastModified];
+      columns.push(parsed.docstring === null ? 0 : 1, file.contentHash, parsed.language, file.size);
+      let fileId: number;
+      if (before === undefined) {
+        fileId = insertFile.get(...columns, projectId, file.path)?.id ?? 0;
+      } else {
+        fileId = before.id;
+        updateFile.run(...columns, fileId);
+        for (const statement of deleteRows) statement.run(fileId);
+      }
+      const isNew = before === undefined;
+      const bindings = bindNames(parsed, relativePath);
+      const ids = writeDefinitions(fileId, isNew, parsed);
+      const edgeCount = writeNames(fileId, parsed, bindings, ids);
+      const imports: BoundValue[] = [];
+      for (const { name, module, type, line, alias } of parsed.imports) {
+        imports.push(fileId, name, module, type, line, alias);
+      }
+      insertImports.insert(imports);
+      const stored = content.write({ file, fileId, isNew, ids, scopes: bindings.scopes });
+      storeProblem(projectId, relativePath, parsed.problems[0]);
+
+      const perKind = { class: 0, method: 0, function: 0 };
+      const seen = new Set<string>();
+      for (const [index, { kind }] of definitions.entries()) {
+        const key = `${kind} ${ids[index]}`;
+        if (!seen.has(key)) perKind[kind]++;
+        seen.add(key);
+      }
+      return {
+        fileId,
+        relativePath,
+        changedNames: stored.changedNames,
+        counts: {
+          classes: perKind.class,
+          methods: perKind.method,
+          functions: perKind.function,
+          imports: parsed.imports.length,
+          usages: parsed.usages.length,
+          content: stored.rows,
+          crossReferences: edgeCount,
+        },
+      };
+    },
+
+    storeFailure(projectId, relativePath, type, message) {
+      upsertError.run(projectId, relativePath, type, message);
+    },
+
+    removeFile(projectId, path) {
+      const file = findAnyFile.get(projectId, path);
+      if (file === undefined) return null;
+      const changedNames = content.remove(file.id);
+      // Its rows here go before it: entity_cross_ref would only lose the file_id, and cascades need not look for the others.
+      for (const statement of deleteRows) statement.run(file.id);
+      deleteFile.run(file.id);
+      const relativePath = file.relativePath ?? path;
+      deleteError.run(projectId, relativePath);
+      return { fileId: file.id, relativePath, changedNames };
+    },
+
+    findFile: (projectId, path) => findFile.get(projectId, path) ?? null,
+    listFiles: (projectId) => listFiles.all(projectId),
+    countRows(fileId) {
+      const counts = count.get(fileId);
+      return counts ?? { classes: 0, methods: 0, functions: 0, imports: 0, usages: 0, content: 0, crossReferences: 0 };
+    },
+  };
+}
+
+function classValues({ line, endLine, docstring, bases }: Definition): BoundValue[] {
+  return [line, endLine, docstring, JSON.stringify(bases)];
+}
+
+function functionValues({ line, endLine, parameters, docstring, complexity }: Definition): BoundValue[] {
+  return [line, endLine, JSON.stringify(parameters), docstring, complexity];
+}
+
+function methodValues(definition: Definition): BoundValue[] {
+  const { line, endLine, parameters, docstring, isAbstract, hasPass, hasNotImplemented, complexity } = definition;
+  const flags = [isAbstract, hasPass, hasNotImplemented].map(Number);
+  return [line, endLine, JSON.stringify(parameters), docstring, ...flags, complexity];
+}
+
+/** `callee_name` and `origin` of a use. */
+function foreignName(binding: Binding | undefined): [string | null, string | null] {
+  return binding?.kind === "foreign" ? [binding.name, binding.origin] : [null, null];
+}

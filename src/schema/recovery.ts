@@ -1,0 +1,309 @@
+import { DriverError } from "../errors.js";
+import { type Connection, setPragma } from "../sqlite/connection.js";
+import { fromSqliteError } from "../sqlite/errors.js";
+import { inMain } from "../sqlite/identifiers.js";
+import { inTransaction } from "../sqlite/transaction.js";
+import { keyOf, temporaryName } from "./model.js";
+import {
+  inspectRecoveryState,
+  type RecoveryActionName,
+  type RecoveryStateName,
+  type TableState,
+} from "./recovery-states.js";
+import { replaceNames, type SchemaObject } from "./references.js";
+import { Renaming, readObjects } from "./renaming.js";
+
+/** What became of a table that was not healthy. */
+export type RecoveryOutcome = "done" | "left" | "failed";
+
+/** One table of a `RecoveryReport`. */
+export interface RecoveredTable extends TableState {
+  readonly outcome: RecoveryOutcome;
+  /** Rows of both tables, counted only where both have some and a person must decide. */
+  readonly rowCounts: { readonly table: number; readonly temporary: number } | undefined;
+  /** One sentence for the log, health details and the report: what was found and what was done. */
+  readonly message: string;
+}
+
+/** What one run of recovery found and did. Plain data. */
+export interface RecoveryReport {
+  /** True when recovery changed the database. */
+  readonly isChanged: boolean;
+  /** True when a table is left in a state that only `config_cli doctor` or a person can resolve. */
+  readonly needsAttention: boolean;
+  /** Managed tables that exist in no form; `SyncSchema` creates them. */
+  readonly missingTables: readonly string[];
+  /** Every table that was neither healthy nor missing. */
+  readonly tables: readonly RecoveredTable[];
+}
+
+/** Receives one line per table that recovery acted on or had to leave, to be logged at level warn. */
+export type RecoveryLog = (line: string, table: RecoveredTable) => void;
+
+/** The moves that make up an action, in this order. No other statement touches a table. */
+interface Moves {
+  readonly drops?: "table" | "temporary";
+  /** Renames the table to its temporary name without touching what says that name. */
+  readonly movesAside?: boolean;
+  /** Renames the temporary table to its proper name, together with whatever says the temporary name. */
+  readonly movesBack?: boolean;
+}
+
+const MOVES: Readonly<Record<RecoveryActionName, Moves>> = {
+  none: {},
+  leave: {},
+  rename_back: { movesBack: true },
+  drop_empty_and_rename_back: { drops: "table", movesBack: true },
+  heal_references: { movesAside: true, movesBack: true },
+  drop_leftover_and_heal_references: { drops: "temporary", movesAside: true, movesBack: true },
+};
+
+/**
+ * Brings every managed table that an interrupted or careless migration left behind back to its name, together with whatever
+ * refers to it. Runs on every connect, before anything else reads or writes; no row is touched, so the cost does not grow
+ * with the tables. Everything happens in one transaction and is decided inside it: it can be killed at any instant, run
+ * again, and run by two processes at once.
+ *
+ * @param connection a writable connection outside a transaction.
+ * @param managedTables the tables of the wanted schema.
+ * @throws DriverError `DATABASE_BUSY`, `DISK_FULL`, `DATABASE_CORRUPT` … when SQLite cannot do the work at all. A table that
+ *   cannot be recovered is no error: the report says so.
+ */
+export function recover(
+  connection: Connection,
+  managedTables: readonly string[],
+  { log }: { readonly log?: RecoveryLog } = {},
+): RecoveryReport {
+  if (connection.inTransaction) throw new DriverError("INTERNAL", "Recovery cannot run inside a transaction.");
+  try {
+    const states = inspectRecoveryState(connection, managedTables);
+    const tables = states.some(needsMoves)
+      ? withForeignKeysOff(connection, () => recoverTables(connection, managedTables))
+      : states.filter(isRemarkable).map((state) => reportLeft(connection, state));
+    for (const table of tables) log?.(`[recovery] ${table.message}`, table);
+    return {
+      isChanged: tables.some(({ outcome }) => outcome === "done"),
+      needsAttention: tables.some(({ outcome }) => outcome !== "done"),
+      missingTables: states.filter(({ state }) => state === "absent").map(({ table }) => table),
+      tables,
+    };
+  } catch (error) {
+    throw fromSqliteError(error);
+  }
+}
+
+/**
+ * True when `error` concerns a temporary migration table: it names `temp_<managed table>`, or it already has the reason
+ * `TEMP_TABLE_STATE`. Reads nothing but the error.
+ */
+export function isTempTableFailure(error: unknown, managedTables: readonly string[]): boolean {
+  if (error instanceof DriverError && error.reason === "TEMP_TABLE_STATE") return true;
+  const message = error instanceof Error ? error.message : String(error);
+  if (!/temp_/i.test(message)) return false;
+  const words = new Set(keyOf(message).match(/[\p{L}\p{N}_$]+/gu));
+  return managedTables.some((table) => {
+    const name = keyOf(temporaryName(table));
+    // A table's name may hold any character; then it is not one word.
+    return words.has(name) || (/[^\p{L}\p{N}_$]/u.test(name) && keyOf(message).includes(name));
+  });
+}
+
+/** True when recovery would act on `state`. */
+export function needsMoves(state: TableState): boolean {
+  return state.action !== "none" && state.action !== "leave";
+}
+
+function isRemarkable(state: TableState): boolean {
+  return state.action !== "none";
+}
+
+/** All tables in one transaction; if one of them cannot be recovered, each by itself, so that it does not hold up the others. */
+function recoverTables(connection: Connection, managedTables: readonly string[]): RecoveredTable[] {
+  try {
+    return inTransaction(connection, () => act(connection, managedTables));
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+  }
+  return managedTables.flatMap((table) => {
+    try {
+      return inTransaction(connection, () => act(connection, [table]));
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      return inspectRecoveryState(connection, [table])
+        .filter(isRemarkable)
+        .map((state) => reportFailed(state, error));
+    }
+  });
+}
+
+/** SQLite says no to a statement, as opposed to being unable to work. */
+function isRefusal(error: unknown): boolean {
+  return fromSqliteError(error).reason === "SQL_ERROR";
+}
+
+/** Looks again, now that nobody else can write, acts, and proves the result. Inside a transaction. */
+function act(connection: Connection, managedTables: readonly string[]): RecoveredTable[] {
+  const states = inspectRecoveryState(connection, managedTables);
+  const acted = states.filter(needsMoves);
+  const lost = moveTables(connection, acted);
+  const after = new Map(inspectRecoveryState(connection, managedTables).map((state) => [keyOf(state.table), state]));
+  return states.filter(isRemarkable).map((state) => {
+    if (!needsMoves(state)) return reportLeft(connection, state);
+    const result = after.get(keyOf(state.table));
+    if (result?.state !== "healthy" && result?.state !== "dangling_references") {
+      throw new DriverError("SQL_ERROR", `${state.table} is ${result?.state ?? "missing"} after recovery.`);
+    }
+    return reportDone(state, result.references, lost.get(state) ?? []);
+  });
+}
+
+/** @returns for every state the indexes and triggers that went with a dropped table and do not fit the one that stays. */
+function moveTables(connection: Connection, states: readonly TableState[]): Map<TableState, string[]> {
+  const objects = readObjects(connection);
+  const renaming = new Renaming(connection);
+  for (const { action, table, temporary } of states) {
+    const { drops } = MOVES[action];
+    if (drops === "table") dropEmpty(connection, table, temporary);
+    if (drops === "temporary") dropEmpty(connection, temporary, table);
+  }
+  // All go aside before the first comes back: a view over two of them compiles only when both have the name it says.
+  for (const { action, table, temporary } of states) {
+    // Legacy mode is refused by a CHECK or partial index that names its own table.
+    if (MOVES[action].movesAside) renaming.rename(table, temporary, ["legacy", "default"]);
+  }
+  for (const { action, table, temporary } of states) {
+    if (MOVES[action].movesBack) renaming.rename(temporary, table, ["default", "legacy"]);
+  }
+  const newNames = new Map(states.map(({ table, temporary }) => [keyOf(temporary), table]));
+  renaming.restore(newNames);
+  return new Map(
+    states
+      .filter(({ action }) => MOVES[action].drops !== undefined)
+      .map((state) => [state, recreate(connection, belongings(objects, state), newNames)]),
+  );
+}
+
+/** Drops an empty table and leaves `keeper` the higher of their AUTOINCREMENT marks, so that no id is given out twice. */
+function dropEmpty(connection: Connection, table: string, keeper: string): void {
+  const marks = connection.prepare("SELECT 1 FROM main.sqlite_schema WHERE name = 'sqlite_sequence'").get();
+  if (marks !== undefined) {
+    connection
+      .prepare(
+        `UPDATE main.sqlite_sequence SET seq = max(seq, coalesce(
+           (SELECT max(seq) FROM main.sqlite_sequence WHERE name = :table COLLATE NOCASE), 0))
+         WHERE name = :keeper COLLATE NOCASE`,
+      )
+      .run({ table, keeper });
+  }
+  connection.exec(`DROP TABLE ${inMain(table)}`);
+}
+
+/** Indexes and triggers of the table that an action drops, in creation order. */
+function belongings(objects: readonly SchemaObject[], { action, table, temporary }: TableState): SchemaObject[] {
+  const dropped = keyOf(MOVES[action].drops === "table" ? table : temporary);
+  return objects.filter(({ type, owner }) => (type === "index" || type === "trigger") && keyOf(owner) === dropped);
+}
+
+/** Makes again what does not exist. @returns what could not be made, each as `index i: message`. */
+function recreate(
+  connection: Connection,
+  objects: readonly SchemaObject[],
+  newNames: ReadonlyMap<string, string>,
+): string[] {
+  return objects.flatMap(({ type, name, sql }) => {
+    const isThere = connection
+      .prepare("SELECT 1 FROM main.sqlite_schema WHERE type = ? AND name = ? COLLATE NOCASE")
+      .get(type, name);
+    if (isThere !== undefined) return [];
+    try {
+      connection.exec(replaceNames(sql, newNames));
+      return [];
+    } catch (error) {
+      const { message, reason } = fromSqliteError(error);
+      if (reason !== "SQL_ERROR" && !reason.startsWith("CONSTRAINT_")) throw error;
+      return [`${type} ${name}: ${message}`];
+    }
+  });
+}
+
+/**
+ * Runs `body` with foreign keys off and puts both PRAGMAs back. Foreign keys cannot be switched inside a transaction
+ * (https://sqlite.org/pragma.html#pragma_foreign_keys), and with them on a rename rewrites references and a DROP cascades.
+ */
+function withForeignKeysOff<T>(connection: Connection, body: () => T): T {
+  const saved = ["foreign_keys", "legacy_alter_table"].map((name) => ({
+    name,
+    value: Number(connection.pragma(name, { simple: true })),
+  }));
+  setPragma(connection, { name: "foreign_keys", value: 0 });
+  try {
+    return body();
+  } finally {
+    for (const pragma of saved) setPragma(connection, pragma);
+  }
+}
+
+/** What was found, for every state. */
+const FOUND: Readonly<Record<RecoveryStateName, (state: TableState) => string>> = {
+  healthy: ({ table }) => `${table} is healthy`,
+  absent: ({ table }) => `${table} does not exist`,
+  interrupted_after_rename: ({ table, temporary }) =>
+    `${table} is missing and ${temporary} exists: a migration was interrupted after RENAME`,
+  interrupted_after_create: ({ table, temporary }) =>
+    `${table} is empty and ${temporary} has rows: a migration was interrupted after CREATE`,
+  dangling_references: ({ temporary, references }) =>
+    `${references.join(", ")} refer to ${temporary}, which does not exist`,
+  referenced_leftover: ({ temporary, references }) => `${references.join(", ")} refer to ${temporary}, which is empty`,
+  empty_leftover: ({ table, temporary }) => `${temporary} stands empty beside ${table}`,
+  both_have_rows: ({ table, temporary }) => `${table} and ${temporary} both have rows`,
+  unrelated: ({ table, temporary }) => `${temporary} stands beside ${table} and is no copy of it`,
+  name_taken: ({ table }) => `${table} is not a table`,
+};
+
+/** What was done, for every action. */
+const DONE: Readonly<Record<RecoveryActionName, (state: TableState) => string>> = {
+  none: () => "nothing to do",
+  leave: () => "left as it is; `config_cli doctor` examines it",
+  rename_back: ({ table, temporary }) => `renamed ${temporary} back to ${table}`,
+  drop_empty_and_rename_back: ({ table, temporary }) => `dropped the empty ${table} and renamed ${temporary} back`,
+  heal_references: ({ table }) => `they refer to ${table} again`,
+  drop_leftover_and_heal_references: ({ table, temporary }) => `dropped ${temporary}; they refer to ${table} again`,
+};
+
+function reportLeft(connection: Connection, state: TableState): RecoveredTable {
+  const isCounted = state.state === "both_have_rows" || state.state === "unrelated";
+  const rowCounts = isCounted
+    ? { table: countRows(connection, state.table), temporary: countRows(connection, state.temporary) }
+    : undefined;
+  const counts = rowCounts ? ` (${rowCounts.table} and ${rowCounts.temporary} rows)` : "";
+  const message = `${FOUND[state.state](state)}${counts}; ${DONE.leave(state)}.`;
+  return { ...state, outcome: "left", rowCounts, message };
+}
+
+function reportDone(state: TableState, remaining: readonly string[], lost: readonly string[]): RecoveredTable {
+  const rest = [
+    remaining.length > 0 ? ` Still referring to ${state.temporary}: ${remaining.join(", ")}.` : "",
+    lost.length > 0 ? ` Could not be made again: ${lost.join("; ")}.` : "",
+  ].join("");
+  const message = `${FOUND[state.state](state)}; ${DONE[state.action](state)}.${rest}`;
+  return { ...state, outcome: rest === "" ? "done" : "failed", rowCounts: undefined, message };
+}
+
+function reportFailed(state: TableState, error: unknown): RecoveredTable {
+  const message = `${FOUND[state.state](state)}; it cannot be recovered: ${fromSqliteError(error).message}.`;
+  return { ...state, outcome: "failed", rowCounts: undefined, message };
+}
+
+/** Rows of a table; 0 for what is not a table, which nobody should scan. */
+function countRows(connection: Connection, name: string): number {
+  const isTable = connection
+    .prepare("SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = ? COLLATE NOCASE")
+    .get(name);
+  if (isTable === undefined) return 0;
+  return (
+    connection
+      .prepare<[], number>(`SELECT count(*) FROM ${inMain(name)}`)
+      .pluck()
+      .get() ?? 0
+  );
+}

@@ -1,0 +1,101 @@
+import { DriverError } from "../errors.js";
+import { type Connection, openConnection } from "../sqlite/connection.js";
+import { fromSqliteError } from "../sqlite/errors.js";
+import { inspectSchema } from "./introspection.js";
+import type { SchemaModel } from "./model.js";
+import { isKeyword, isOperator, type Token, tokenize } from "./tokens.js";
+
+/**
+ * Reads the wanted schema: CREATE statements, executed in a database in memory and read back like a live one, so that SQLite
+ * itself decides what they mean.
+ *
+ * @throws DriverError `SQL_ERROR` with line and column, both from 1, when a statement is wrong or is not a CREATE.
+ */
+export function readWantedSchema(sql: string): SchemaModel {
+  const scratch = openConnection(":memory:", { role: "migration" });
+  try {
+    for (const statement of splitStatements(sql)) execute(scratch, sql, statement);
+    return inspectSchema(scratch);
+  } finally {
+    scratch.close();
+  }
+}
+
+/** Cuts SQL into statements at the semicolons that end them, not at those inside a trigger's body; semicolons are dropped. */
+export function splitStatements(sql: string): Token[][] {
+  const statements: Token[][] = [];
+  let statement: Token[] = [];
+  let depth = 0;
+  for (const token of tokenize(sql)) {
+    if (depth === 0 && isOperator(token, ";")) {
+      if (statement.length > 0) statements.push(statement);
+      statement = [];
+      continue;
+    }
+    statement.push(token);
+    const isBody = isKeyword(token, "begin") && statement.some((earlier) => isKeyword(earlier, "trigger"));
+    if (isBody || (depth > 0 && isKeyword(token, "case"))) depth++;
+    if (depth > 0 && isKeyword(token, "end")) depth--;
+  }
+  if (statement.length > 0) statements.push(statement);
+  return statements;
+}
+
+const CREATABLE = new Set(["table", "index", "unique", "view", "trigger", "virtual"]);
+
+function execute(scratch: Connection, sql: string, statement: readonly Token[]): void {
+  const [first, second] = statement;
+  if (first === undefined) return;
+  if (!isKeyword(first, "create") || second === undefined || !CREATABLE.has(second.value)) {
+    throw mistake(sql, first.start, "only CREATE TABLE, INDEX, VIEW, TRIGGER and VIRTUAL TABLE can stand here");
+  }
+  try {
+    scratch.exec(textUpTo(sql, statement, statement.length - 1));
+  } catch (error) {
+    throw mistake(sql, findMistake(scratch, sql, statement, error), fromSqliteError(error).message, error);
+  }
+}
+
+/**
+ * Where SQLite gave up. For `near "x": syntax error` that is the first `x` up to which the statement, cut short, is no longer
+ * merely incomplete; for every other error the last token that the message names; else the start of the statement.
+ */
+function findMistake(scratch: Connection, sql: string, statement: readonly Token[], error: unknown): number {
+  const { message } = fromSqliteError(error);
+  const near = /^near "([\s\S]*)": syntax error$/.exec(message)?.[1];
+  if (near !== undefined) {
+    const found = statement.findIndex(
+      (token, index) => token.text === near && messageOf(scratch, textUpTo(sql, statement, index)) === message,
+    );
+    return statement[found]?.start ?? statement[0]?.start ?? 0;
+  }
+  if (message === "incomplete input") return statement.at(-1)?.end ?? 0;
+  const named = statement.findLast((token) => token.kind !== "operator" && message.endsWith(`: ${token.value}`));
+  return named?.start ?? statement[0]?.start ?? 0;
+}
+
+function messageOf(scratch: Connection, text: string): string | undefined {
+  try {
+    scratch.prepare(text);
+    return undefined;
+  } catch (error) {
+    return fromSqliteError(error).message;
+  }
+}
+
+function textUpTo(sql: string, statement: readonly Token[], last: number): string {
+  return sql.slice(statement[0]?.start ?? 0, statement[last]?.end ?? 0);
+}
+
+function mistake(sql: string, offset: number, message: string, cause?: unknown): DriverError {
+  const before = sql.slice(0, offset).split("\n");
+  const column = (before.at(-1)?.length ?? 0) + 1;
+  return new DriverError(
+    "SQL_ERROR",
+    `The wanted schema is wrong at line ${before.length}, column ${column}: ${message}.`,
+    {
+      hint: "Correct the schema file; nothing was changed.",
+      cause,
+    },
+  );
+}

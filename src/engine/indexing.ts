@@ -12,9 +12,11 @@ import {
   encodeMessage,
   type FileFailure,
   FileResultKind,
+  type FinishedProject,
+  type FinishProjectRequest,
   type IndexFilesRequest,
+  type InspectedTables,
   type ProjectScan,
-  type RemoveFilesRequest,
   type ScanProjectRequest,
 } from "../workers/index-messages.js";
 import { decodeRequest } from "../workers/operations/operation.js";
@@ -120,14 +122,13 @@ export class Indexing {
   /** Removes the rows of files that are gone, and resolves the edges between files. */
   async #finishProject(
     projectId: string,
-    { deletedFileIds }: ProjectScan,
+    { deletedPaths }: ProjectScan,
     run: ProjectRun,
     context: CallContext,
   ): Promise<void> {
-    const request: RemoveFilesRequest = { projectId, fileIds: deletedFileIds };
+    const request: FinishProjectRequest = { projectId, paths: deletedPaths };
     const answer = await this.#writer.write("finishProject", encodeMessage(request), context);
-    run.addEdges(decodeMessage<{ crossReferences: bigint }>(answer).crossReferences);
-    run.deleted(deletedFileIds.length);
+    run.deleted(decodeMessage<FinishedProject>(answer).filesRemoved);
   }
 
   /** Every parser takes chunks of the remaining files until none is left. */
@@ -158,6 +159,10 @@ export class Indexing {
     run: ProjectRun,
     context: CallContext,
   ): Promise<void> {
+    if (result.kind === FileResultKind.SKIPPED) {
+      run.skipped(result.path);
+      return;
+    }
     const file: FileOfCall = { projectId, path: result.path, caller: "IndexProject" };
     try {
       const response = await this.#healing(file, context, () => this.#store(result, context));
@@ -204,6 +209,8 @@ export class Indexing {
         return payload;
       case FileResultKind.STORE:
         return await this.#writer.write("storeFile", payload, context);
+      case FileResultKind.SKIPPED:
+        throw new DriverError("INTERNAL", "The parser skipped a file that was asked for.");
       case FileResultKind.REFUSED:
         throw DriverError.fromJSON(decodeMessage<SerializedDriverError>(payload));
       case FileResultKind.FAILURE: {
@@ -225,7 +232,7 @@ export class Indexing {
       const error = DriverError.from(thrown);
       if (!DATABASE_REASONS.has(error.reason)) throw thrown;
       const request = encodeMessage({ message: error.message });
-      const { isTemporary } = decodeMessage<{ isTemporary: boolean }>(
+      const { isTemporary } = decodeMessage<InspectedTables>(
         await this.#writer.write("inspectTempTables", request, context),
       );
       const stored = await this.#storeDatabaseFailure(file, error, context);

@@ -57,15 +57,17 @@ export class ProjectRun {
     }
   }
 
+  /** A file is none that is indexed. */
+  skipped(filePath: string): void {
+    this.#done(filePath);
+    this.#progress.filesSkipped++;
+  }
+
   /** A file could not be indexed; it keeps the rows it had. */
   failed(filePath: string, errorType: string, message: string): void {
     this.#done(filePath);
     this.#progress.filesFailed++;
     this.#failures.push({ filePath, errorType, message, isIndexed: false });
-  }
-
-  addEdges(crossReferences: bigint): void {
-    this.#counts.crossReferences += crossReferences;
   }
 
   /** The next message of the stream: progress, and the failures since the last one. */

@@ -114,3 +114,18 @@ export function sharesPackage(path: string, origin: string): boolean {
   const first = parts[0];
   return isExact || (first !== undefined && (partsOfPath(path).includes(first) || path.split("/").includes(first)));
 }
+
+/** True when a definition in the file at `path` could fit `origin`, whatever its scope. */
+export function couldBeInOrigin(path: string, origin: string): boolean {
+  const last = origin.slice(origin.lastIndexOf("/") + 1);
+  return rankInOrigin(path, "", origin) > 0 || (last !== "" && rankInOrigin(path, last, origin) > 0);
+}
+
+/** How many leading directories two files have in common. */
+export function commonDirectories(path: string, other: string): number {
+  const directories = path.split("/").slice(0, -1);
+  const others = other.split("/").slice(0, -1);
+  let count = 0;
+  while (count < directories.length && directories[count] === others[count]) count++;
+  return count;
+}

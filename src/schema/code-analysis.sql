@@ -227,7 +227,7 @@ CREATE TABLE usages (
 CREATE INDEX idx_usages_file ON usages (file_id);
 CREATE INDEX idx_usages_target ON usages (target_type, target_name);
 CREATE INDEX idx_usages_class_name ON usages (target_class, target_name);
-CREATE INDEX idx_usages_callee ON usages (callee_name) WHERE callee_name IS NOT NULL;
+CREATE INDEX idx_usages_callee ON usages (callee_name, origin) WHERE callee_name IS NOT NULL;
 
 -- The bases of classes that are not defined in the same file, one row each; columns as in usages.
 CREATE TABLE class_bases (
@@ -242,7 +242,7 @@ CREATE TABLE class_bases (
 );
 CREATE INDEX idx_class_bases_file ON class_bases (file_id);
 CREATE INDEX idx_class_bases_class ON class_bases (class_id);
-CREATE INDEX idx_class_bases_callee ON class_bases (callee_name);
+CREATE INDEX idx_class_bases_callee ON class_bases (callee_name, origin);
 
 -- The text of each file and entity; code_content_fts below indexes it.
 CREATE TABLE code_content (

@@ -1,6 +1,7 @@
 import { deserialize, serialize } from "node:v8";
 import type { SerializedDriverError } from "../errors.js";
 import type { IndexingErrorType } from "../indexer/entities.js";
+import type { StoredFileInput } from "../indexer/store.js";
 
 /** Asks a parser process for files of a project. */
 export interface IndexFilesRequest {
@@ -13,10 +14,17 @@ export interface IndexFilesRequest {
   readonly isPartOfProject: boolean;
 }
 
-/** Asks the writer to remove the rows of files that are gone. */
-export interface RemoveFilesRequest {
+/** Asks the writer to store what a parser made of a file. */
+export interface StoreFileRequest {
+  readonly file: StoredFileInput;
+  readonly isPartOfProject: boolean;
+}
+
+/** Asks the writer to end an IndexProject: to remove the rows of files that are gone, and to resolve edges between files. */
+export interface FinishProjectRequest {
   readonly projectId: string;
-  readonly fileIds: readonly number[];
+  /** Absolute. */
+  readonly paths: readonly string[];
 }
 
 /** Asks a parser process which files a project has now. */
@@ -29,10 +37,18 @@ export interface ScanProjectRequest {
 export interface ProjectScan {
   /** Absolute paths of the files to look at, in stable order. */
   readonly files: readonly string[];
-  /** Stored files that are no longer there. */
-  readonly deletedFileIds: readonly number[];
+  /** Absolute paths of stored files that are no longer there. */
+  readonly deletedPaths: readonly string[];
   /** Directories that could not be read, and why. */
   readonly unreadable: readonly { readonly path: string; readonly message: string }[];
+}
+
+export interface InspectedTables {
+  readonly isTemporary: boolean;
+}
+
+export interface FinishedProject {
+  readonly filesRemoved: number;
 }
 
 /** A file that could not be indexed; stored in `indexing_errors`. */
@@ -54,6 +70,8 @@ export const FileResultKind = {
   FAILURE: 2,
   /** The request itself is wrong (no such project, path outside it), nothing is stored: a `SerializedDriverError`. */
   REFUSED: 3,
+  /** No source file, found on a walk through the project: nothing is stored, and nothing is wrong. */
+  SKIPPED: 4,
 } as const;
 export type FileResultKind = (typeof FileResultKind)[keyof typeof FileResultKind];
 

@@ -1,0 +1,307 @@
+import type { Connection } from "../sqlite/connection.js";
+import { type BoundValue, createRowInserter } from "../sqlite/row-inserter.js";
+import type { DefinitionKind } from "./entities.js";
+import { commonDirectories, couldBeInOrigin, rankInOrigin, sharesPackage } from "./module-path.js";
+import type { FileChange } from "./store.js";
+
+/**
+ * Edges from one file to another (`entity_cross_ref`). Those within a file are stored with it; these depend on what the whole
+ * project defines, and converge: after any sequence of changes they are those of a clean index, because what a use resolves to
+ * is a function of the use and of the definitions of its name in the project, and every use of a name whose definitions
+ * changed is resolved again.
+ *
+ * A use of a name that its file does not define resolves to
+ * 1. the definition in the module it is imported from; of several files that fit, the nearest to the use, then the first by
+ *    path; in a package, whichever one file of it defines the name;
+ * 2. else the only definition of that name and sort in the project, provided that an import, if there is one, does not point
+ *    elsewhere;
+ * 3. else nothing.
+ * Several definitions of one name in one class or file count as one, the first by line.
+ */
+export interface EdgeResolver {
+  /**
+   * Brings the edges of a project up to date after these files changed. May be called once for one file or once for many; all
+   * of them must have been written before. Runs inside the caller's transaction.
+   */
+  resolve(projectId: string, changes: readonly FileChange[]): void;
+  /** Makes all edges between files of a project anew; `resolve` does so when a large part of the files changed. */
+  resolveAll(projectId: string): void;
+}
+
+/** What a use may mean when nothing but its spelling says so: `usages.target_type`. */
+type TargetType = DefinitionKind;
+
+/** A use of a name that its file does not define. */
+interface Use {
+  /** `usages.id`, or `class_bases.id`. */
+  readonly id: number;
+  readonly isBase: 0 | 1;
+  readonly fileId: number;
+  readonly path: string;
+  readonly line: number;
+  readonly targetType: TargetType;
+  readonly callerType: DefinitionKind;
+  readonly callerId: number;
+  readonly name: string;
+  readonly origin: string | null;
+}
+
+/** A definition that other files can name. */
+interface Candidate {
+  readonly type: DefinitionKind;
+  readonly id: number;
+  readonly fileId: number;
+  readonly path: string;
+  readonly scope: string;
+  readonly line: number;
+}
+
+interface StoredEdge {
+  readonly id: number;
+  readonly type: DefinitionKind;
+  readonly calleeId: number;
+}
+
+/** The definitions that a use without an import may mean, as a condition on `symbols`. */
+const CONDITION_OF_TARGET: Readonly<Record<TargetType, string>> = {
+  function: "s.scope = '' AND s.entity_type IN ('function', 'class')",
+  class: "s.scope = '' AND s.entity_type = 'class'",
+  method: "s.scope > '' AND s.entity_type IN ('method', 'function')",
+};
+
+const TARGET_TYPES: readonly TargetType[] = ["function", "class", "method"];
+
+/** Above this share of changed files it is faster to make all edges anew than to look for those that a change concerns. */
+const SHARE_FOR_ALL = 1 / 4;
+
+const CANDIDATE_COLUMNS = `s.entity_type AS type, s.entity_id AS id, s.file_id AS fileId, f.relative_path AS path, s.scope, s.line
+  FROM main.symbols s JOIN main.files f ON f.id = s.file_id`;
+
+const USE_COLUMNS = `u.id, 0 AS isBase, u.file_id AS fileId, f.relative_path AS path, u.line, u.target_type AS targetType,
+  u.caller_type AS callerType, u.caller_id AS callerId, u.callee_name AS name, u.origin
+  FROM main.usages u JOIN main.files f ON f.id = u.file_id`;
+
+const BASE_COLUMNS = `u.id, 1 AS isBase, u.file_id AS fileId, f.relative_path AS path, u.line, 'class' AS targetType,
+  'class' AS callerType, u.class_id AS callerId, u.callee_name AS name, u.origin
+  FROM main.class_bases u JOIN main.files f ON f.id = u.file_id`;
+
+/** Uses and bases alike, under one condition. */
+function usesWhere(condition: string): string {
+  return `SELECT ${USE_COLUMNS} WHERE ${condition} UNION ALL SELECT ${BASE_COLUMNS} WHERE ${condition}`;
+}
+
+/** Prepares all statements for `connection`. */
+export function createEdgeResolver(connection: Connection): EdgeResolver {
+  const usesOfFile = connection.prepare<{ fileId: number }, Use>(
+    usesWhere("u.file_id = @fileId AND u.callee_name IS NOT NULL"),
+  );
+  const usesOfName = connection.prepare<{ projectId: string; name: string }, Use>(
+    usesWhere("u.callee_name = @name AND f.project_id = @projectId"),
+  );
+  const importedUsesOfName = connection.prepare<{ projectId: string; name: string }, Use>(
+    usesWhere("u.callee_name = @name AND u.origin >= '' AND f.project_id = @projectId"),
+  );
+  const usedNames = connection
+    .prepare<[], string>(
+      `SELECT DISTINCT callee_name FROM main.usages WHERE callee_name IS NOT NULL
+       UNION SELECT DISTINCT callee_name FROM main.class_bases`,
+    )
+    .pluck();
+  const candidatesInScopes = connection.prepare<[string, string, string], Candidate>(
+    `SELECT ${CANDIDATE_COLUMNS} WHERE s.project_id = ? AND s.name = ? AND s.scope IN ('', ?)`,
+  );
+  const candidatesOfTarget = new Map(
+    TARGET_TYPES.map((type) => [
+      type,
+      connection.prepare<[string, string], Candidate>(
+        `SELECT ${CANDIDATE_COLUMNS} WHERE s.project_id = ? AND s.name = ? AND ${CONDITION_OF_TARGET[type]}`,
+      ),
+    ]),
+  );
+  const countFiles = connection
+    .prepare<[string], number>("SELECT count(*) FROM main.files WHERE project_id = ?")
+    .pluck();
+  const insertEdges = createRowInserter(connection, "entity_cross_ref", [
+    ...["caller_class_id", "caller_method_id", "caller_function_id"],
+    ...["callee_class_id", "callee_method_id", "callee_function_id"],
+    ...["ref_type", "file_id", "line", "source_id"],
+  ]);
+  const findEdge = connection.prepare<[number, number], StoredEdge>(
+    `SELECT id, coalesce(callee_class_id, callee_method_id, callee_function_id) AS calleeId,
+       CASE WHEN callee_class_id IS NOT NULL THEN 'class' WHEN callee_method_id IS NOT NULL THEN 'method' ELSE 'function' END
+       AS type
+     FROM main.entity_cross_ref WHERE source_id = ? AND (ref_type = 'inherit') = ?`,
+  );
+  const deleteEdge = connection.prepare<[number]>("DELETE FROM main.entity_cross_ref WHERE id = ?");
+  const deleteEdgesOfFile = connection.prepare<[number]>(
+    "DELETE FROM main.entity_cross_ref WHERE file_id = ? AND source_id IS NOT NULL",
+  );
+  const deleteEdgesOfProject = connection.prepare<[string]>(
+    `DELETE FROM main.entity_cross_ref
+     WHERE source_id IS NOT NULL AND file_id IN (SELECT id FROM main.files WHERE project_id = ?)`,
+  );
+
+  /** The only definition that a use of this sort can mean, not counting those in `exceptFileId`; with a second one, `many`. */
+  function onlyDefinition(
+    projectId: string,
+    name: string,
+    type: TargetType,
+    exceptFileId?: number,
+  ): Candidate | "many" | null {
+    let only: Candidate | null = null;
+    for (const candidate of candidatesOfTarget.get(type)?.iterate(projectId, name) ?? []) {
+      if (candidate.fileId === exceptFileId) continue;
+      if (only === null) only = candidate;
+      else if (!isSameEntity(only, candidate)) return "many";
+      else if (candidate.line < only.line) only = candidate;
+    }
+    return only;
+  }
+
+  /** Resolves uses, remembering what many of them have in common. */
+  function createLookup(projectId: string): (use: Use) => Candidate | null {
+    const unique = new Map<string, Candidate | null>();
+    const imported = new Map<string, Candidate | null>();
+    const findUnique = (name: string, type: TargetType): Candidate | null => {
+      const key = `${type} ${name}`;
+      let found = unique.get(key);
+      if (found === undefined) {
+        const only = onlyDefinition(projectId, name, type);
+        found = only === "many" ? null : only;
+        unique.set(key, found);
+      }
+      return found;
+    };
+    const findImported = (use: Use, origin: string): Candidate | null => {
+      const scope = origin.slice(origin.lastIndexOf("/") + 1);
+      const candidates = candidatesInScopes
+        .all(projectId, use.name, scope)
+        .filter(({ type }) => use.isBase === 0 || type === "class");
+      const found = bestInOrigin(candidates, origin, use.path);
+      if (found !== null) return found;
+      const only = findUnique(use.name, use.targetType);
+      return only !== null && sharesPackage(only.path, origin) ? only : null;
+    };
+    return (use) => {
+      if (use.origin === null) return findUnique(use.name, use.targetType);
+      const directory = use.path.slice(0, use.path.lastIndexOf("/") + 1);
+      const key = `${use.isBase} ${use.targetType} ${use.name} ${use.origin} ${directory}`;
+      let found = imported.get(key);
+      if (found === undefined) {
+        found = findImported(use, use.origin);
+        imported.set(key, found);
+      }
+      return found;
+    };
+  }
+
+  /** Makes the edges of `uses`, none of which has one. */
+  function connect(uses: readonly Use[], lookup: (use: Use) => Candidate | null): void {
+    const edges: BoundValue[] = [];
+    for (const use of uses) {
+      const callee = lookup(use);
+      if (callee !== null) edges.push(...edgeValues(use, callee));
+    }
+    insertEdges.insert(edges);
+  }
+
+  /** Makes the edges of `uses` what they should be, writing only those that are not. */
+  function reconnect(uses: readonly Use[], lookup: (use: Use) => Candidate | null): void {
+    const unconnected: Use[] = [];
+    for (const use of uses) {
+      const callee = lookup(use);
+      const edge = findEdge.get(use.id, use.isBase);
+      if (edge !== undefined && edge.type === callee?.type && edge.calleeId === callee.id) continue;
+      if (edge !== undefined) deleteEdge.run(edge.id);
+      if (callee !== null) unconnected.push(use);
+    }
+    connect(unconnected, lookup);
+  }
+
+  /** The uses that a change of the definitions of `name` in one file can concern. */
+  function usesConcerned(projectId: string, name: string, change: FileChange): Use[] {
+    // Where other files have two or more definitions, there was no only one before, nor is there now.
+    const decisive = new Set(
+      TARGET_TYPES.filter((type) => onlyDefinition(projectId, name, type, change.fileId) !== "many"),
+    );
+    const uses = (decisive.size > 0 ? usesOfName : importedUsesOfName).all({ projectId, name });
+    return uses.filter(
+      (use) =>
+        decisive.has(use.targetType) || (use.origin !== null && couldBeInOrigin(change.relativePath, use.origin)),
+    );
+  }
+
+  function resolveAll(projectId: string): void {
+    deleteEdgesOfProject.run(projectId);
+    const lookup = createLookup(projectId);
+    for (const name of usedNames.all()) connect(usesOfName.all({ projectId, name }), lookup);
+  }
+
+  return {
+    resolveAll,
+    resolve(projectId, changes) {
+      if (changes.length > 1 && changes.length > (countFiles.get(projectId) ?? 0) * SHARE_FOR_ALL) {
+        return resolveAll(projectId);
+      }
+      const lookup = createLookup(projectId);
+      const changesOfName = new Map<string, FileChange[]>();
+      for (const change of changes) {
+        deleteEdgesOfFile.run(change.fileId);
+        for (const name of change.changedNames) {
+          const same = changesOfName.get(name);
+          if (same === undefined) changesOfName.set(name, [change]);
+          else same.push(change);
+        }
+      }
+      const changed = new Set(changes.map(({ fileId }) => fileId));
+      for (const [name, [first, ...others]] of changesOfName) {
+        // Two changed files: how many definitions there were before cannot be told from one of them.
+        const isSingle = first !== undefined && others.length === 0;
+        const uses = isSingle ? usesConcerned(projectId, name, first) : usesOfName.all({ projectId, name });
+        reconnect(
+          uses.filter(({ fileId }) => !changed.has(fileId)),
+          lookup,
+        );
+      }
+      for (const fileId of changed) connect(usesOfFile.all({ fileId }), lookup);
+    },
+  };
+}
+
+function isSameEntity(a: Candidate, b: Candidate): boolean {
+  return a.fileId === b.fileId && a.scope === b.scope && a.type === b.type;
+}
+
+/** The definition that an import means; null where none fits, or several files of a package do. */
+function bestInOrigin(candidates: readonly Candidate[], origin: string, importerPath: string): Candidate | null {
+  const fitting = candidates
+    .map((candidate) => ({ candidate, rank: rankInOrigin(candidate.path, candidate.scope, origin) }))
+    .filter(({ rank }) => rank > 0);
+  const rank = fitting.some((fit) => fit.rank === 2) ? 2 : 1;
+  const best = fitting
+    .filter((fit) => fit.rank === rank)
+    .map(({ candidate }) => ({ candidate, nearness: commonDirectories(candidate.path, importerPath) }))
+    .sort((a, b) => b.nearness - a.nearness || comparePlaces(a.candidate, b.candidate))
+    .map(({ candidate }) => candidate);
+  const first = best[0];
+  if (first === undefined) return null;
+  return rank === 2 || best.every((candidate) => isSameEntity(first, candidate)) ? first : null;
+}
+
+/** By path, then entity; lines only order definitions of one entity, so that moving text within a file changes no edge. */
+function comparePlaces(a: Candidate, b: Candidate): number {
+  if (a.path !== b.path) return a.path < b.path ? -1 : 1;
+  if (a.scope !== b.scope) return a.scope < b.scope ? -1 : 1;
+  if (a.type !== b.type) return a.type < b.type ? -1 : 1;
+  return a.line - b.line;
+}
+
+function edgeValues(use: Use, callee: Candidate): BoundValue[] {
+  const { callerType: from, callerId } = use;
+  const type = use.isBase === 1 ? "inherit" : callee.type === "class" ? "instantiation" : "call";
+  return [
+    ...[from === "class" ? callerId : null, from === "method" ? callerId : null, from === "function" ? callerId : null],
+    ...[callee.type === "class" ? callee.id : null, callee.type === "method" ? callee.id : null],
+    ...[callee.type === "function" ? callee.id : null, type, use.fileId, use.line, use.id],
+  ];
+}

@@ -1,0 +1,89 @@
+import type { Connection } from "../sqlite/connection.js";
+import type { Affinity, Column } from "./model.js";
+import type { RowFinding } from "./plan.js";
+import { MAX_SAMPLES, type ProjectedRows } from "./rows.js";
+
+/** What SQLite would make of the values of one column in its new type. */
+export interface ConversionFinding {
+  /** Values that come out different: `'007'` → 7, an integer beyond 2⁵³ in a REAL column, a real number as text. */
+  readonly lossy: Omit<RowFinding, "message">;
+  /** Values that the new type does not fit and that stay as they are; a STRICT table refuses them. */
+  readonly unfit: Omit<RowFinding, "message">;
+}
+
+/** The storage classes that belong into a column of the affinity; they also go in unchanged. */
+const FITTING: Record<Affinity, readonly string[]> = {
+  INTEGER: ["integer"],
+  NUMERIC: ["integer", "real"],
+  REAL: ["real"],
+  TEXT: ["text"],
+  BLOB: ["integer", "real", "text", "blob"],
+};
+
+/** BLOB columns of a STRICT table take blobs only, though their affinity converts nothing (https://sqlite.org/stricttables.html). */
+function fittingTypes(to: Column, isStrict: boolean): readonly string[] {
+  return isStrict && to.type === "BLOB" ? ["blob"] : FITTING[to.affinity];
+}
+
+/** A declared type that has just the affinity. */
+const PROBE_TYPE: Record<Affinity, string> = {
+  INTEGER: "INTEGER",
+  NUMERIC: "NUMERIC",
+  REAL: "REAL",
+  TEXT: "TEXT",
+  BLOB: "BLOB",
+};
+
+/** Comes out different when read back as what it was. A real as text loses digits or gains an exponent, so it always counts. */
+const IS_LOSSY =
+  "CASE typeof(old) WHEN 'text' THEN typeof(new) <> 'text' AND CAST(new AS TEXT) <> old " +
+  "WHEN 'integer' THEN typeof(new) = 'real' AND (abs(new) >= 9223372036854775807.0 OR CAST(new AS INTEGER) <> old) " +
+  "WHEN 'real' THEN typeof(new) = 'text' OR new <> old ELSE 0 END";
+
+const BATCH_ROWS = 20_000;
+const PROBE_NAME = '"probe of the migration"';
+const PROBE = `temp.${PROBE_NAME}`;
+
+/**
+ * Lets SQLite convert the values of a column, in batches, in a temporary table that has only that column. The conversion by
+ * affinity cannot be asked for in an expression: CAST does something else (`'12abc'` becomes 12).
+ */
+export function inspectConversion(
+  connection: Connection,
+  rows: ProjectedRows,
+  from: Column,
+  to: Column,
+  isStrict: boolean,
+): ConversionFinding {
+  const fitting = fittingTypes(to, isStrict).map((type) => `'${type}'`);
+  const isUnfit = `typeof(new) NOT IN (${fitting.join(", ")})`;
+  const lossy = { rows: 0, sampleRowids: [] as string[] };
+  const unfit = { rows: 0, sampleRowids: [] as string[] };
+  connection.exec(`CREATE TEMP TABLE ${PROBE_NAME} (key, old, new ${PROBE_TYPE[to.affinity]})`);
+  try {
+    const value = rows.sourceColumn(from.name);
+    for (const batch of rows.batches(BATCH_ROWS)) {
+      connection.exec(
+        `INSERT INTO ${PROBE} SELECT ${rows.key}, ${value}, ${value} FROM ${rows.source} ` +
+          `WHERE typeof(${value}) NOT IN ('null', ${fitting.join(", ")}) AND ${batch}`,
+      );
+      collect(connection, lossy, IS_LOSSY);
+      collect(connection, unfit, isUnfit);
+      connection.exec(`DELETE FROM ${PROBE}`);
+    }
+  } finally {
+    connection.exec(`DROP TABLE ${PROBE}`);
+  }
+  return { lossy, unfit };
+}
+
+function collect(connection: Connection, into: { rows: number; sampleRowids: string[] }, condition: string): void {
+  const rows = connection.prepare<[], number>(`SELECT count(*) FROM ${PROBE} WHERE ${condition}`).pluck().get() ?? 0;
+  into.rows += rows;
+  const missing = MAX_SAMPLES - into.sampleRowids.length;
+  if (rows === 0 || missing <= 0) return;
+  const samples = connection.prepare<[], string>(
+    `SELECT CAST(key AS TEXT) FROM ${PROBE} WHERE ${condition} LIMIT ${missing}`,
+  );
+  into.sampleRowids.push(...samples.pluck().all());
+}

@@ -1,0 +1,170 @@
+import { createHash } from "node:crypto";
+import type { Connection } from "../sqlite/connection.js";
+import { fromSqliteError } from "../sqlite/errors.js";
+import { inMain, quoteIdentifier, quoteText } from "../sqlite/identifiers.js";
+import { readSchemaRows } from "./introspection.js";
+import {
+  describeForeignKey,
+  type ForeignKey,
+  findColumn,
+  keyOf,
+  type SchemaModel,
+  type Table,
+  type Trigger,
+} from "./model.js";
+import { tokenize } from "./tokens.js";
+
+/** A hash of every CREATE text of the main database, which changes with any change of the schema. */
+export function fingerprintSchema(connection: Connection): string {
+  return createHash("sha256")
+    .update(JSON.stringify(readSchemaRows(connection)))
+    .digest("hex");
+}
+
+/** The views and triggers that SQLite cannot compile, with its message; SQLite itself looks only when they are used. */
+export function findBrokenObjects(connection: Connection, model: SchemaModel): Map<string, string> {
+  const broken = new Map<string, string>();
+  const probe = (label: string, sql: string) => {
+    const message = compileError(connection, sql);
+    if (message !== undefined) broken.set(label, message);
+  };
+  for (const view of model.views.values()) probe(`view ${view.name}`, `SELECT * FROM ${inMain(view.name)}`);
+  for (const [owner, triggers] of groupByOwner(model)) {
+    for (const { event, sql } of probesOf(connection, model, owner)) {
+      const names = triggers.filter((trigger) => eventOf(trigger) === event).map((trigger) => trigger.name);
+      if (names.length > 0) probe(`trigger ${names.join(", ")}`, sql);
+    }
+  }
+  return broken;
+}
+
+function groupByOwner(model: SchemaModel): Map<string, Trigger[]> {
+  const owners = new Map<string, Trigger[]>();
+  for (const trigger of model.triggers.values()) {
+    const key = keyOf(trigger.table);
+    owners.set(key, [...(owners.get(key) ?? []), trigger]);
+  }
+  return owners;
+}
+
+/** Compiling a statement compiles the triggers that it would fire; nothing is run. */
+function probesOf(connection: Connection, model: SchemaModel, owner: string): { event: string; sql: string }[] {
+  const name = inMain(owner);
+  const columns = writableColumns(connection, model, owner).map(quoteIdentifier);
+  const assignments = columns.map((column) => `${column} = ${column}`).join(", ");
+  return [
+    { event: "delete", sql: `DELETE FROM ${name}` },
+    { event: "insert", sql: `INSERT INTO ${name} DEFAULT VALUES` },
+    { event: "update", sql: `UPDATE ${name} SET ${assignments}` },
+  ].filter(({ event }) => event !== "update" || columns.length > 0);
+}
+
+function writableColumns(connection: Connection, model: SchemaModel, owner: string): string[] {
+  const table = model.tables.get(owner);
+  if (table !== undefined) return table.columns.filter((column) => !column.generated).map((column) => column.name);
+  try {
+    return connection
+      .prepare<[], { name: string }>(`PRAGMA main.table_info(${quoteText(owner)})`)
+      .all()
+      .map((row) => row.name);
+  } catch {
+    // The columns of a broken view are unknown; the view itself is reported.
+    return [];
+  }
+}
+
+function eventOf(trigger: Trigger): string | undefined {
+  return tokenize(trigger.body).find((token) => ["delete", "insert", "update"].includes(token.value))?.value;
+}
+
+function compileError(connection: Connection, sql: string): string | undefined {
+  try {
+    connection.prepare(sql);
+    return undefined;
+  } catch (error) {
+    return fromSqliteError(error).message;
+  }
+}
+
+/** Foreign keys whose parent is missing or has no unique key of the referenced columns (https://sqlite.org/foreignkeys.html §3). */
+export function findBrokenForeignKeys(model: SchemaModel): Map<string, string> {
+  const broken = new Map<string, string>();
+  for (const child of model.tables.values()) {
+    for (const key of child.foreignKeys) {
+      const parent = model.tables.get(key.parent);
+      const label = describeForeignKey(child.name, key);
+      if (parent === undefined) broken.set(label, `its parent table ${key.parent} does not exist`);
+      else if (!isParentKey(model, parent, key))
+        broken.set(label, `${child.name} would lose its parent key in ${parent.name}`);
+    }
+  }
+  return broken;
+}
+
+function isParentKey(model: SchemaModel, parent: Table, { parentColumns }: ForeignKey): boolean {
+  const wanted = [...parentColumns].sort().join();
+  const primary = parent.primaryKey?.columns.map((column) => column.term) ?? [];
+  if (parentColumns.length > 0 && [...primary].sort().join() === wanted) return true;
+  const uniqueKeys = [
+    ...parent.uniques.map((unique) => unique.columns),
+    ...[...model.indexes.values()]
+      .filter((index) => keyOf(index.table) === keyOf(parent.name) && index.isUnique && index.where === undefined)
+      .map((index) => index.columns),
+  ];
+  return uniqueKeys.some(
+    (columns) =>
+      columns
+        .map((column) => column.term)
+        .sort()
+        .join() === wanted &&
+      columns.every((column) => findColumn(parent, column.term)?.collation === column.collation),
+  );
+}
+
+/** The tables that have a foreign key to one of `tables` (folded names), and those tables themselves. */
+export function withChildren(model: SchemaModel, tables: ReadonlySet<string>): Set<string> {
+  const children = [...model.tables].filter(([, table]) => table.foreignKeys.some((key) => tables.has(key.parent)));
+  return new Set([...[...tables].filter((key) => model.tables.has(key)), ...children.map(([key]) => key)]);
+}
+
+interface ViolationRow {
+  readonly table: string;
+  readonly rowid: bigint | null;
+  readonly parent: string;
+  readonly fkid: bigint;
+}
+
+/**
+ * The rows of `tables` (folded names) that violate a foreign key, counted under a key that names table, foreign key and rowid.
+ * A foreign key that SQLite cannot check at all is left to `findBrokenForeignKeys`.
+ */
+export function findForeignKeyViolations(
+  connection: Connection,
+  model: SchemaModel,
+  tables: Iterable<string>,
+): Map<string, number> {
+  const violations = new Map<string, number>();
+  for (const key of tables) {
+    const table = model.tables.get(key);
+    if (table === undefined || table.foreignKeys.length === 0) continue;
+    for (const row of checkForeignKeys(connection, table.name)) {
+      // SQLite numbers foreign keys from the last declared to the first.
+      const foreignKey = table.foreignKeys.at(-1 - Number(row.fkid));
+      const label = `${foreignKey === undefined ? table.name : describeForeignKey(table.name, foreignKey)} rowid ${row.rowid ?? "-"}`;
+      violations.set(label, (violations.get(label) ?? 0) + 1);
+    }
+  }
+  return violations;
+}
+
+function checkForeignKeys(connection: Connection, table: string): ViolationRow[] {
+  try {
+    return connection
+      .prepare<[], ViolationRow>(`PRAGMA main.foreign_key_check(${quoteText(table)})`)
+      .safeIntegers()
+      .all();
+  } catch (error) {
+    if (fromSqliteError(error).message.startsWith("foreign key mismatch")) return [];
+    throw error;
+  }
+}

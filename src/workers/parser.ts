@@ -1,0 +1,239 @@
+/**
+ * Entry file of a parser process: reads source files, compares them with the index, and parses those that have changed. It only
+ * reads the database; the rows it makes go to the writer. A file that makes the parser crash or hang costs this process.
+ */
+import { createHash } from "node:crypto";
+import { relative, resolve, sep } from "node:path";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { IndexFileResponseSchema } from "../../gen/code_analysis/driver/v1/index_pb.js";
+import { DriverError, type Reason } from "../errors.js";
+import type { IndexingErrorType } from "../indexer/entities.js";
+import { IndexingError } from "../indexer/indexing-error.js";
+import { languageOf } from "../indexer/languages/registry.js";
+import { parseSource } from "../indexer/parse.js";
+import { walkProject } from "../indexer/project-walk.js";
+import { createFileStore, type FileStore } from "../indexer/store.js";
+import { monotonicMs } from "../observability/clock.js";
+import { type ConfinedFile, openInProject } from "../security/path-confinement.js";
+import { openConnection, type Statement } from "../sqlite/connection.js";
+import { fromSqliteError } from "../sqlite/errors.js";
+import { announce, type WorkerCall, WorkerHost, workerOptions } from "./host.js";
+import {
+  decodeMessage,
+  encodeMessage,
+  type FileFailure,
+  FileResultKind,
+  fileResult,
+  type IndexFilesRequest,
+  type ProjectScan,
+  type ScanProjectRequest,
+  type StoreFileRequest,
+} from "./index-messages.js";
+import type { DatabaseWorkerOptions } from "./reader.js";
+
+/** The parser looks at the clock itself; the watchdog is for a parser that does not come back. */
+const HANG_GRACE_MS = 2_000;
+
+/** As much of a file as tells whether it is text, and what a `#!` line says. */
+const SNIFFED_BYTES = 8_192;
+const EMPTY = Buffer.alloc(0);
+
+/** Failures of one file, and what `indexing_errors` calls them; every other failure is the call's. */
+const ERROR_TYPE_OF_REASON: Partial<Record<Reason, IndexingErrorType>> = {
+  FILE_NOT_FOUND: "io_error",
+  FILE_NOT_READABLE: "io_error",
+};
+
+const { databasePath, limits } = workerOptions<DatabaseWorkerOptions>();
+const calls: WorkerCall[] = [];
+const cancelled = new Set<number>();
+const credits = new Map<number, { count: number; wake: () => void }>();
+let isWorking = false;
+
+/** What the parser looks up in the index. */
+interface Index {
+  readonly store: FileStore;
+  readonly findRoot: Statement;
+}
+let openedIndex: Index | undefined;
+
+const host = new WorkerHost({
+  onCall: (call) => {
+    calls.push(call);
+    credits.set(call.id, { count: 0, wake: () => undefined });
+    if (!isWorking) void work();
+  },
+  onCancel: (callId) => {
+    if (!credits.has(callId)) return;
+    cancelled.add(callId);
+    credits.get(callId)?.wake();
+  },
+  onPull: (callId) => {
+    const credit = credits.get(callId);
+    if (credit === undefined) return;
+    credit.count++;
+    credit.wake();
+  },
+});
+
+async function work(): Promise<void> {
+  isWorking = true;
+  for (let call = calls.shift(); call !== undefined; call = calls.shift()) {
+    try {
+      if (call.operation === "scanProject") host.respond(call.id, scanProject(call));
+      else if (call.operation === "indexFiles") await indexFiles(call);
+      else throw new DriverError("INTERNAL", `A parser has no operation ${call.operation}.`);
+    } catch (error) {
+      host.fail(call.id, fromSqliteError(error));
+    }
+    credits.delete(call.id);
+    cancelled.delete(call.id);
+  }
+  isWorking = false;
+}
+
+async function indexFiles(call: WorkerCall): Promise<void> {
+  const request = decodeMessage<IndexFilesRequest>(call.request);
+  const root = rootOf(request.projectId);
+  for (const path of request.paths) {
+    await creditFor(call.id);
+    if (cancelled.has(call.id)) return;
+    host.guard.enter(call.id, monotonicMs() + limits.maxParseMs + HANG_GRACE_MS);
+    try {
+      host.message(call.id, await indexFile(request, root, path));
+    } finally {
+      host.guard.leave();
+    }
+    // The next file may occupy this thread for long; what is done must not wait for it.
+    host.flush();
+  }
+  host.end(call.id);
+}
+
+/** Waits until the main process can take one more message. */
+async function creditFor(callId: number): Promise<void> {
+  const credit = credits.get(callId);
+  if (credit === undefined) return;
+  while (credit.count === 0 && !cancelled.has(callId)) {
+    await new Promise<void>((resolve) => {
+      credit.wake = resolve;
+    });
+  }
+  credit.count--;
+}
+
+async function indexFile(request: IndexFilesRequest, root: string, path: string): Promise<Buffer> {
+  const { projectId, isPartOfProject } = request;
+  try {
+    const file = openInProject(root, path);
+    try {
+      const language = languageOf(file.path, file.read(SNIFFED_BYTES).toString("latin1"));
+      if (isPartOfProject && language === null && !isText(file)) return fileResult(FileResultKind.SKIPPED, EMPTY);
+      return await indexOpenFile(request, file);
+    } finally {
+      file.close();
+    }
+  } catch (thrown) {
+    const error = fromSqliteError(thrown);
+    const type = thrown instanceof IndexingError ? thrown.type : ERROR_TYPE_OF_REASON[error.reason];
+    if (type !== undefined) {
+      const failure: FileFailure = { projectId, path, type, error: error.toJSON() };
+      return fileResult(FileResultKind.FAILURE, encodeMessage(failure));
+    }
+    if (error.sqliteCode !== undefined) throw error;
+    return fileResult(FileResultKind.REFUSED, encodeMessage(error.toJSON()));
+  }
+}
+
+async function indexOpenFile(
+  { projectId, force, isPartOfProject }: IndexFilesRequest,
+  file: ConfinedFile,
+): Promise<Buffer> {
+  if (file.size > limits.maxFileBytes) throw tooLarge(file);
+  const bytes = file.read();
+  const contentHash = createHash("sha256").update(bytes).digest("hex");
+  const known = index().store.findFile(projectId, file.path);
+  if (!force && known?.contentHash === contentHash) {
+    const response = { fileId: BigInt(known.id), filePath: file.relativePath, unchanged: true };
+    const answer = toBinary(IndexFileResponseSchema, create(IndexFileResponseSchema, response));
+    return fileResult(FileResultKind.UNCHANGED, answer);
+  }
+  const parsed = await parseSource(bytes, file.relativePath, {
+    maxBytes: limits.maxFileBytes,
+    timeoutMs: limits.maxParseMs,
+  });
+  const storeRequest: StoreFileRequest = {
+    isPartOfProject,
+    file: {
+      projectId,
+      path: file.path,
+      relativePath: file.relativePath,
+      size: bytes.length,
+      contentHash,
+      lastModified: file.mtimeMs / 1_000,
+      parsed,
+    },
+  };
+  return fileResult(FileResultKind.STORE, encodeMessage(storeRequest));
+}
+
+/** True for what may be stored as text: no binary file, and not too large. */
+function isText(file: ConfinedFile): boolean {
+  return file.size <= limits.maxFileBytes && !file.read(SNIFFED_BYTES).includes(0);
+}
+
+function tooLarge({ relativePath, size }: ConfinedFile): IndexingError {
+  return new IndexingError(
+    "too_large",
+    `${relativePath} has ${size} bytes, more than the limit of ${limits.maxFileBytes}.`,
+    { hint: "Raise max-file-bytes, or leave the file out of the project." },
+  );
+}
+
+function scanProject({ request }: WorkerCall): Buffer {
+  const { projectId, paths } = decodeMessage<ScanProjectRequest>(request);
+  const root = rootOf(projectId);
+  const { files, unreadable } = walkProject(root);
+  const wanted = paths.map((path) => relative(root, resolve(root, path)).replaceAll(sep, "/"));
+  const isWanted = (path: string): boolean =>
+    wanted.length === 0 || wanted.some((start) => start === "" || path === start || path.startsWith(`${start}/`));
+  // What lies in a directory that cannot be read may still be there.
+  const isKnown = (path: string): boolean =>
+    !unreadable.some((directory) => directory.path === "" || path.startsWith(`${directory.path}/`));
+  const found = new Set(files);
+  const scan: ProjectScan = {
+    files: files.filter(isWanted),
+    unreadable: unreadable.filter(({ path }) => isWanted(path)),
+    deletedPaths: index()
+      .store.listFiles(projectId)
+      .map(({ path }) => path)
+      .filter((path) => {
+        const inProject = relative(root, path).replaceAll(sep, "/");
+        return !found.has(inProject) && isWanted(inProject) && isKnown(inProject);
+      }),
+  };
+  return encodeMessage(scan);
+}
+
+function rootOf(projectId: string): string {
+  const root: unknown = index().findRoot.get(projectId);
+  if (typeof root === "string") return root;
+  throw new DriverError("PROJECT_NOT_FOUND", `There is no project ${projectId}.`, {
+    field: "project_id",
+    hint: "Register its root directory with RegisterProject first.",
+  });
+}
+
+/** Opened when it is first needed: a database that cannot be read fails the call and not the process. */
+function index(): Index {
+  if (openedIndex === undefined) {
+    const connection = openConnection(databasePath, { role: "reader" });
+    openedIndex = {
+      store: createFileStore(connection),
+      findRoot: connection.prepare("SELECT root_path FROM main.projects WHERE id = ?").pluck(),
+    };
+  }
+  return openedIndex;
+}
+
+await announce(host, () => ({}));

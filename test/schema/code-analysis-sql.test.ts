@@ -1,0 +1,117 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { BUILT_IN_SCHEMA, managedTables, wantedModel } from "../../src/schema/built-in-schema.js";
+import { type IndexInfo, readTableInfo, type TableInfo } from "../../src/schema/table-info.js";
+import { openConnection } from "../../src/sqlite/connection.js";
+
+/** Columns that this project added to the schema of existing databases. */
+const ADDED: Readonly<Record<string, readonly string[]>> = { files: ["content_hash", "language", "size"] };
+
+interface TableFacts {
+  readonly name: string;
+  readonly columns: string[];
+  readonly foreignKeys: string[];
+  readonly uniques: string[];
+}
+
+/** The facts, written down from existing databases: one line each, in the notation that `factsOf` below writes. */
+function readFacts(): { tables: TableFacts[]; indexes: string[]; fullText: string } {
+  const text = readFileSync(new URL("../../../test/fixtures/schema-facts.txt", import.meta.url), "utf8");
+  const tables: TableFacts[] = [];
+  const indexes: string[] = [];
+  let fullText = "";
+  let isIndexes = false;
+  for (const line of text.split("\n")) {
+    const [, name] = /^table (\w+)$/.exec(line) ?? [];
+    const fact = /^ {3}(.+)$/.exec(line)?.[1]?.trim();
+    const table = tables.at(-1);
+    if (name !== undefined) tables.push({ name, columns: [], foreignKeys: [], uniques: [] });
+    else if (line === "indexes") isIndexes = true;
+    else if (line.startsWith("full text: ")) fullText = line.slice("full text: ".length);
+    else if (fact === undefined) continue;
+    else if (isIndexes) indexes.push(fact);
+    else if (fact.startsWith("fk ")) table?.foreignKeys.push(fact);
+    else if (fact.startsWith("unique ")) table?.uniques.push(fact);
+    else table?.columns.push(fact);
+  }
+  return { tables, indexes, fullText };
+}
+
+/** A live table in the notation of the facts. */
+function factsOf(info: TableInfo): TableFacts {
+  const isAutoincrement = /\bAUTOINCREMENT\b/.test(info.sql);
+  return {
+    name: info.name,
+    columns: info.columns
+      .filter(({ name }) => !ADDED[info.name]?.includes(name))
+      .map((column) =>
+        [
+          `${column.name} ${column.type}`,
+          ...(column.primaryKeyPosition > 0 ? ["PRIMARY KEY"] : []),
+          ...(column.primaryKeyPosition > 0 && isAutoincrement ? ["AUTOINCREMENT"] : []),
+          ...(column.isNotNull ? ["NOT NULL"] : []),
+          ...(column.defaultSql !== undefined ? [`DEFAULT ${column.defaultSql}`] : []),
+        ].join(" "),
+      ),
+    foreignKeys: info.foreignKeys.map(
+      (key) => `fk ${key.columns.join()} -> ${key.parentTable} ${key.parentColumns.join()} on delete ${key.onDelete}`,
+    ),
+    uniques: info.indexes.filter(({ origin }) => origin === "unique").map((index) => `unique ${columnsOf(index)}`),
+  };
+}
+
+function indexFact(table: string, index: IndexInfo): string {
+  const where = / WHERE ([\s\S]+)$/.exec(index.sql ?? "")?.[1];
+  return `${index.name} on ${table} ( ${columnsOf(index)} )${where === undefined ? "" : ` where ${where}`}`;
+}
+
+function columnsOf(index: IndexInfo): string {
+  return index.columns.map(({ name }) => name).join();
+}
+
+describe("code-analysis.sql", () => {
+  const facts = readFacts();
+  const connection = openConnection(":memory:", { role: "writer" });
+  connection.exec(BUILT_IN_SCHEMA);
+  after(() => connection.close());
+
+  it("declares the tables of existing code-analysis databases and no other", () => {
+    assert.equal(facts.tables.length, 24);
+    assert.deepEqual(
+      managedTables(wantedModel()),
+      facts.tables.map(({ name }) => name),
+    );
+  });
+
+  for (const expected of facts.tables) {
+    it(`declares ${expected.name} with the same columns, keys and defaults`, () => {
+      assert.deepEqual(factsOf(readTableInfo(connection, expected.name)), expected);
+    });
+  }
+
+  it("declares the same indexes", () => {
+    const indexes = facts.tables.flatMap(({ name }) =>
+      readTableInfo(connection, name)
+        .indexes.filter(({ origin }) => origin === "index")
+        .map((index) => indexFact(name, index)),
+    );
+    assert.deepEqual(indexes.sort(), facts.indexes.sort());
+  });
+
+  it("adds columns only at the end of a table", () => {
+    for (const [table, added] of Object.entries(ADDED)) {
+      const names = readTableInfo(connection, table).columns.map(({ name }) => name);
+      assert.deepEqual(names.slice(-added.length), added);
+    }
+  });
+
+  it("declares the full-text table over code_content", () => {
+    const info = readTableInfo(connection, "code_content_fts");
+    const columns = info.columns.filter(({ kind }) => kind === "ordinary").map(({ name }) => name);
+    const option = (name: string) => new RegExp(`\\b${name} = '(\\w+)'`).exec(info.sql)?.[1];
+    assert.equal(
+      `code_content_fts fts5(${columns.join(", ")}), content=${option("content")}, content_rowid=${option("content_rowid")}`,
+      facts.fullText,
+    );
+  });
+});

@@ -79,7 +79,7 @@ function findViolations(modules: readonly SourceModule[]): string[] {
     }
   }
   for (const cycle of findCycles(modules)) violations.push(`import cycle: ${cycle.join(", ")}`);
-  for (const entry of ["bin/code-analysis-driver.ts", "workers/parser.ts"]) {
+  for (const entry of ["bin/code-analysis-driver.ts", "indexer/parse.ts"]) {
     violations.push(...findLoaded(modules, entry, importsSqlite));
   }
   violations.push(
@@ -141,15 +141,14 @@ describe("the architecture of src", () => {
       expected: ["rpc/server.ts imports sqlite/connection.ts", "rpc/server.ts imports schema/plan.ts"],
     },
     {
-      title: "SQLite in the processes that parse",
+      title: "SQLite in the parsing half of the indexer",
       files: {
-        "workers/parser.ts": 'import { parse } from "../indexer/parse.js";',
         "indexer/parse.ts": 'import type { Rows } from "./store.js"; import "./entities.js";',
         "indexer/store.ts": 'import { openConnection } from "../sqlite/connection.js";',
         "indexer/entities.ts": 'export * from "../sqlite/connection.js";',
         "sqlite/connection.ts": 'import Database from "better-sqlite3";',
       },
-      expected: ["workers/parser.ts loads sqlite/connection.ts"],
+      expected: ["indexer/parse.ts loads sqlite/connection.ts"],
     },
     {
       title: "one program's commands in the other's",

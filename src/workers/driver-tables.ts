@@ -3,7 +3,8 @@ import { foldName } from "../sqlite/identifiers.js";
 
 /**
  * The driver's own tables, beside the managed ones: the sequence of commits, the answers to writes that carried a
- * `request_id`, and projects whose edges between files are not resolved yet. `driver_requests.id` grows with time, so the oldest answers are the smallest ids.
+ * `request_id`, and projects whose edges between files are not resolved yet. `driver_requests.id` grows with time, so the
+ * oldest answers are the smallest ids.
  */
 const DRIVER_TABLES = `
   CREATE TABLE IF NOT EXISTS main.driver_state (
@@ -21,7 +22,7 @@ const DRIVER_TABLES = `
     project_id TEXT PRIMARY KEY NOT NULL
   );`;
 
-const DRIVER_TABLE_NAMES: ReadonlySet<string> = new Set(["driver_state", "driver_requests"]);
+const DRIVER_TABLE_NAMES: ReadonlySet<string> = new Set(["driver_state", "driver_requests", "driver_unresolved"]);
 
 /** True for the driver's own tables, in any case: no client may write or drop them. */
 export function isDriverTable(name: string): boolean {
@@ -33,7 +34,7 @@ export function isDriverTable(name: string): boolean {
  * through another object, a trigger or a view, must name them when it is created.
  */
 export function mentionsDriverTable(sql: string): boolean {
-  return /(?<![\p{L}\p{N}_$])driver_(?:state|requests)(?![\p{L}\p{N}_$])/iu.test(sql);
+  return /(?<![\p{L}\p{N}_$])driver_(?:state|requests|unresolved)(?![\p{L}\p{N}_$])/iu.test(sql);
 }
 
 /** Answers kept for repeated requests. A client repeats within seconds; this lasts for minutes at full load. */

@@ -1,5 +1,8 @@
+import { toBinary } from "@bufbuild/protobuf";
+import { RecoveryReportSchema } from "../../../gen/code_analysis/driver/v1/recovery_pb.js";
 import type { WriterSession } from "../writer-session.js";
 import { resolveLeftovers } from "./indexing.js";
+import { timedRecovery } from "./recovery-report.js";
 
 /** What a connect found and did. */
 export interface ConnectReport {
@@ -13,7 +16,10 @@ export interface ConnectReport {
  * earlier process left half done.
  */
 export function connectDatabase(session: WriterSession): ConnectReport {
-  session.schema.prepare({ log: session.log });
+  const report = timedRecovery(() => session.schema.prepare({ log: session.log }).recovery);
   resolveLeftovers(session);
-  return { recovery: "", schemaHash: session.schema.schemaHash() };
+  return {
+    recovery: Buffer.from(toBinary(RecoveryReportSchema, report)).toString("base64"),
+    schemaHash: session.schema.schemaHash(),
+  };
 }

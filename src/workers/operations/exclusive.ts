@@ -7,6 +7,7 @@ import { decodeMessage, encodeMessage, type InspectedTables } from "../index-mes
 import { RequestField, stringField } from "../request-fields.js";
 import { finishProject } from "./indexing.js";
 import type { ExclusiveOperation, WriteOperation } from "./operation.js";
+import { recover, syncSchema } from "./schema.js";
 
 const EMPTY = Buffer.alloc(0);
 
@@ -41,6 +42,8 @@ export const EXCLUSIVE_OPERATIONS: Readonly<Record<string, ExclusiveOperation>> 
     return encodeMessage({ isTemporary } satisfies InspectedTables);
   },
   finishProject,
+  recover,
+  syncSchema,
 };
 
 /** The answer to `CommitTransaction`, made inside the transaction so that it is remembered with it. */

@@ -1,6 +1,7 @@
 import { storeFailure, storeFile } from "./indexing.js";
 import type { StreamOperation, UnaryOperation, WriteOperation } from "./operation.js";
 import { listIndexingErrors, listProjects, registerProject } from "./project.js";
+import { getTableInfo, listTables } from "./schema.js";
 import { execute, executeBatch, query } from "./sql.js";
 import { deleteRows, insert, select, update } from "./table.js";
 import { createTable, dropTable } from "./table-ddl.js";
@@ -22,6 +23,8 @@ export const WRITE_OPERATIONS: Readonly<Record<string, WriteOperation>> = {
 /** Operations that only read: readers run them, and the writer does for a call inside an interactive transaction. */
 export const READ_OPERATIONS: Readonly<Record<string, UnaryOperation>> = {
   execute,
+  listTables,
+  getTableInfo,
   listProjects,
   listIndexingErrors,
   /** Tells that the worker is idle. */

@@ -57,6 +57,8 @@ export const STATUS_OF_REASON = {
   OVERLOADED: "UNAVAILABLE",
   DRAINING: "UNAVAILABLE",
   DATABASE_BUSY: "UNAVAILABLE",
+  /** Found by a client, never sent: nothing answers at the driver's address. */
+  DRIVER_UNREACHABLE: "UNAVAILABLE",
 
   DEADLINE_EXCEEDED: "DEADLINE_EXCEEDED",
   CANCELLED: "CANCELLED",
@@ -69,8 +71,6 @@ export const STATUS_OF_REASON = {
   DATABASE_CORRUPT: "DATA_LOSS",
   COMMIT_OUTCOME_UNKNOWN: "UNKNOWN",
   NOT_IMPLEMENTED: "UNIMPLEMENTED",
-  /** Found by a client, never sent: nothing answers at the driver's address. */
-  DRIVER_UNREACHABLE: "UNAVAILABLE",
   INTERNAL: "INTERNAL",
 } as const satisfies Record<string, StatusName>;
 

@@ -105,12 +105,18 @@ const PROTECTION = [
 ] as const;
 
 function applyProtected(connection: Connection, plan: MigrationPlan, options: ApplyOptions): Map<string, number> {
+  try {
+    return withProtection(connection, () => applyInTransaction(connection, plan, options));
+  } catch (error) {
+    throw fromSqliteError(error);
+  }
+}
+
+function withProtection<T>(connection: Connection, body: () => T): T {
   const old = PROTECTION.map(({ name }) => ({ name, value: Number(connection.pragma(name, { simple: true })) }));
   try {
     for (const pragma of PROTECTION) setPragma(connection, pragma);
-    return applyInTransaction(connection, plan, options);
-  } catch (error) {
-    throw fromSqliteError(error);
+    return body();
   } finally {
     for (const pragma of old) setPragma(connection, pragma);
   }

@@ -334,7 +334,7 @@ export function countRows(connection: Connection, table: string): number {
 export function measureTable(connection: Connection, table: string): TableSize {
   const bytes = connection
     .prepare<[string], number>(
-      "SELECT sum((SELECT pgsize FROM dbstat AS s WHERE s.name = o.name AND s.aggregate)) " +
+      "SELECT sum((SELECT pgsize FROM dbstat AS s WHERE s.name = o.name AND s.aggregate = TRUE)) " +
         "FROM main.sqlite_schema AS o WHERE o.tbl_name = ? COLLATE NOCASE AND o.type IN ('table', 'index')",
     )
     .pluck()

@@ -114,12 +114,13 @@ describe("applyMigration()", () => {
   });
 
   it("F7 refuses before it begins when the database may not grow", () => {
-    const { connection } = scratchDatabase(OLD + rows(2_000));
+    const { connection } = scratchDatabase(OLD.replace(/CREATE INDEX.*?;/, "") + rows(2_000));
+    const wanted = NEW.replace(/CREATE INDEX.*?;/, "");
     const pages = Number(connection.pragma("page_count", { simple: true }));
     connection.pragma(`max_page_count = ${pages + 5}`);
-    assertRefused(connection, NEW, /may grow by .* bytes \(max_page_count\)/);
+    assertRefused(connection, wanted, /may grow by .* bytes \(max_page_count\)/);
     connection.pragma("max_page_count = 1000000");
-    const plan = planMigration(connection, NEW);
+    const plan = planMigration(connection, wanted);
     connection.pragma(`max_page_count = ${pages + 5}`);
     const before = snapshot(connection);
     assert.throws(() => applyMigration(connection, plan), { reason: "DISK_FULL" });
@@ -194,8 +195,8 @@ describe("applyMigration()", () => {
   });
 
   it("F12 reports the space that it leaves unused and does not VACUUM", () => {
-    const { connection } = scratchDatabase(OLD + rows(2_000));
-    const { result } = migrate(connection, NEW);
+    const { connection } = scratchDatabase(OLD.replace(/CREATE INDEX.*?;/, "") + rows(2_000));
+    const { result } = migrate(connection, NEW.replace(/CREATE INDEX.*?;/, ""));
     assert.ok(result.freeBytes.after - result.freeBytes.before > 400_000, JSON.stringify(result.freeBytes));
     assert.equal(result.copiedRows.get("files"), 2_000);
   });

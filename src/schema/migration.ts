@@ -58,18 +58,22 @@ export function applyMigration(
   plan: MigrationPlan,
   options: ApplyOptions = {},
 ): MigrationResult {
-  const startedAt = performance.now();
-  const freeBefore = freeBytes(connection);
-  assertApplicable(connection, plan);
-  const copiedRows =
-    plan.operations.length === 0 ? new Map<string, number>() : applyProtected(connection, plan, options);
-  return {
-    operations: plan.operations.length,
-    durationMs: performance.now() - startedAt,
-    copiedRows,
-    knownViolations: [...plan.knownViolations].map(([key, { rowids }]) => `${key} in ${rowids.length} rows`),
-    freeBytes: { before: freeBefore, after: freeBytes(connection) },
-  };
+  try {
+    assertApplicable(connection, plan);
+    const startedAt = performance.now();
+    const before = freeBytes(connection);
+    const run = () => withProtection(connection, () => applyInTransaction(connection, plan, options));
+    const copiedRows = plan.operations.length === 0 ? new Map<string, number>() : run();
+    return {
+      operations: plan.operations.length,
+      durationMs: performance.now() - startedAt,
+      copiedRows,
+      knownViolations: [...plan.knownViolations].map(([key, { rowids }]) => `${key} in ${rowids.length} rows`),
+      freeBytes: { before, after: freeBytes(connection) },
+    };
+  } catch (error) {
+    throw fromSqliteError(error);
+  }
 }
 
 function assertApplicable(connection: Connection, plan: MigrationPlan): void {
@@ -104,13 +108,11 @@ const PROTECTION = [
   { name: "recursive_triggers", value: 0 },
 ] as const;
 
-function applyProtected(connection: Connection, plan: MigrationPlan, options: ApplyOptions): Map<string, number> {
+function withProtection<T>(connection: Connection, body: () => T): T {
   const old = PROTECTION.map(({ name }) => ({ name, value: Number(connection.pragma(name, { simple: true })) }));
   try {
     for (const pragma of PROTECTION) setPragma(connection, pragma);
-    return applyInTransaction(connection, plan, options);
-  } catch (error) {
-    throw fromSqliteError(error);
+    return body();
   } finally {
     for (const pragma of old) setPragma(connection, pragma);
   }

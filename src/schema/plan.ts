@@ -99,8 +99,10 @@ export interface ColumnRename {
 export interface TableSize {
   readonly table: string;
   readonly rows: number;
-  /** Pages of the table and of its indexes. */
+  /** Pages of the table and of all its indexes: what is written anew. */
   readonly bytes: number;
+  /** Pages of the indexes that are dropped before the copy, which it can use. */
+  readonly indexBytes: number;
 }
 
 /** Everything that will happen, decided before any lock is taken. Plain data but for the models in `diff`. */

@@ -24,7 +24,7 @@ import {
   type Operation,
   type Problem,
 } from "./plan.js";
-import { inspectChecks, inspectRows, inspectSpace, measureTable, type SourceName } from "./preflight.js";
+import { inspectChecks, inspectRows, inspectSpace, measureTable, neededSpace, type SourceName } from "./preflight.js";
 import { keepsRowids } from "./rebuild.js";
 import { cloneSchema, type RehearsalFailure, rehearse, type SchemaClone, type Unclonable } from "./rehearsal.js";
 import { tokenize } from "./tokens.js";
@@ -65,7 +65,6 @@ export function planMigration(connection: Connection, wantedSql: string, options
   const rebuiltTables = diff.changedTables.filter(({ to }) => rebuilt.has(keyOf(to.name)));
   const checks = rebuiltTables.map((table) => inspectChecks(connection, table, sourceName));
   const sizes = rebuiltTables.map(({ from }) => measureTable(connection, from.name));
-  const neededBytes = 2 * sizes.reduce((sum, { bytes }) => sum + bytes, 0);
   const touched = withChildren(live, new Set(diff.changedTables.map(({ to }) => keyOf(to.name))));
   const knownViolations = findForeignKeyViolations(connection, live, touched);
   return {
@@ -79,7 +78,7 @@ export function planMigration(connection: Connection, wantedSql: string, options
       ...rows.problems,
       ...checks.flatMap(({ problems }) => problems),
       ...chosen.problems,
-      ...(operations.length === 0 ? [] : inspectSpace(connection, neededBytes)),
+      ...(operations.length === 0 ? [] : inspectSpace(connection, sizes)),
     ],
     kept: keptObjects(diff, new Set([...allow, ...chosen.consents.map(({ id }) => id)])),
     notes: [
@@ -92,7 +91,7 @@ export function planMigration(connection: Connection, wantedSql: string, options
       ...journalNotes(connection, sizes.length > 0),
     ],
     sizes,
-    neededBytes,
+    neededBytes: neededSpace(sizes),
     knownViolations,
   };
 }

@@ -74,6 +74,9 @@ export const STATUS_OF_REASON = {
   INTERNAL: "INTERNAL",
 } as const satisfies Record<string, StatusName>;
 
+/** `ErrorInfo.domain` of every error that a client gets. */
+export const ERROR_DOMAIN = "code-analysis-driver";
+
 /** A stable, public name of what went wrong: `ErrorInfo.reason` on the wire. */
 export type Reason = keyof typeof STATUS_OF_REASON;
 

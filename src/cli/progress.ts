@@ -26,9 +26,11 @@ export function startProgress(title: string, stream: OutputStream): Progress {
     },
     Presets.shades_classic,
   );
-  bar.start(0, 0, { detail: "" });
   return {
     update(done, total, detail) {
+      // A bar of nothing would be full.
+      if (total === 0) return;
+      if (!bar.isActive) bar.start(total, done, { detail: "" });
       const room = Math.max(0, (stream.columns ?? 80) - FIXED_COLUMNS - title.length);
       bar.setTotal(total);
       bar.update(done, { detail: detail.length > room ? `…${detail.slice(1 - room)}`.slice(0, room) : detail });

@@ -3,9 +3,7 @@ import { anyUnpack, durationMs } from "@bufbuild/protobuf/wkt";
 import type { Metadata } from "@grpc/grpc-js";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
 import { StatusSchema } from "../../gen/google/rpc/status_pb.js";
-import { DriverError, type Reason, STATUS_OF_REASON } from "../errors.js";
-
-const ERROR_DOMAIN = "code-analysis-driver";
+import { DriverError, ERROR_DOMAIN, type Reason, STATUS_OF_REASON } from "../errors.js";
 
 /**
  * The error that the driver sent, read from the trailers of a failed call: the same reason, message, hint, field and delay. Not

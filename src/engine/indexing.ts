@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { fromBinary } from "@bufbuild/protobuf";
 import {
   IndexFileRequestSchema,
@@ -12,9 +13,11 @@ import {
   encodeMessage,
   type FileFailure,
   FileResultKind,
+  type FinishedProject,
+  type FinishProjectRequest,
   type IndexFilesRequest,
+  type InspectedTables,
   type ProjectScan,
-  type RemoveFilesRequest,
   type ScanProjectRequest,
 } from "../workers/index-messages.js";
 import { decodeRequest } from "../workers/operations/operation.js";
@@ -89,6 +92,8 @@ export class Indexing {
 
     const abort = new AbortController();
     const bounded = { ...context, signal: AbortSignal.any([context.signal, abort.signal]) };
+    // Every file under way listens; Node takes more than ten for a leak.
+    setMaxListeners(0, bounded.signal);
     let isDone = false;
     const work = this.#indexFiles({ projectId, paths: scan.files, force, isPartOfProject: true }, run, bounded).finally(
       () => {
@@ -124,10 +129,9 @@ export class Indexing {
     run: ProjectRun,
     context: CallContext,
   ): Promise<void> {
-    const request: RemoveFilesRequest = { projectId, paths: deletedPaths };
+    const request: FinishProjectRequest = { projectId, paths: deletedPaths };
     const answer = await this.#writer.write("finishProject", encodeMessage(request), context);
-    run.addEdges(decodeMessage<{ crossReferences: bigint }>(answer).crossReferences);
-    run.deleted(deletedPaths.length);
+    run.deleted(decodeMessage<FinishedProject>(answer).filesRemoved);
   }
 
   /** Every parser takes chunks of the remaining files until none is left. */
@@ -231,7 +235,7 @@ export class Indexing {
       const error = DriverError.from(thrown);
       if (!DATABASE_REASONS.has(error.reason)) throw thrown;
       const request = encodeMessage({ message: error.message });
-      const { isTemporary } = decodeMessage<{ isTemporary: boolean }>(
+      const { isTemporary } = decodeMessage<InspectedTables>(
         await this.#writer.write("inspectTempTables", request, context),
       );
       const stored = await this.#storeDatabaseFailure(file, error, context);

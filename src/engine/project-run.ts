@@ -70,10 +70,6 @@ export class ProjectRun {
     this.#failures.push({ filePath, errorType, message, isIndexed: false });
   }
 
-  addEdges(crossReferences: bigint): void {
-    this.#counts.crossReferences += crossReferences;
-  }
-
   /** The next message of the stream: progress, and the failures since the last one. */
   progressMessage(): Uint8Array {
     return this.#message({});

@@ -1,8 +1,9 @@
 import type { Connection } from "../sqlite/connection.js";
 import { type BoundValue, createRowInserter } from "../sqlite/row-inserter.js";
+import type { DefinitionKind } from "./entities.js";
 import { simpleName } from "./name-binding.js";
 import { wordsOfName } from "./name-words.js";
-import type { StoredFileInput } from "./store.js";
+import type { NamedDefinition, StoredFileInput } from "./store.js";
 
 /**
  * The texts of a file and of its entities (`code_content`), where they are and what they are called (`symbols`, row for row with
@@ -14,9 +15,9 @@ import type { StoredFileInput } from "./store.js";
  */
 export interface ContentStore {
   /** Brings the rows of a file to its new content; rows whose text has not changed are not indexed again. */
-  write(file: ContentInput): { readonly rows: number; readonly changedNames: readonly string[] };
-  /** Deletes the rows of a file and answers the names of its definitions. */
-  remove(fileId: number): readonly string[];
+  write(file: ContentInput): { readonly rows: number; readonly changed: readonly NamedDefinition[] };
+  /** Deletes the rows of a file and answers the definitions that other files could name. */
+  remove(fileId: number): readonly NamedDefinition[];
 }
 
 /** A file whose entities have rows already. */
@@ -31,6 +32,8 @@ export interface ContentInput {
   readonly scopes: readonly (string | null)[];
 }
 
+type EntityType = DefinitionKind | "file";
+
 interface StoredContent {
   readonly id: number;
   readonly entity_type: string;
@@ -42,7 +45,8 @@ interface StoredContent {
 
 interface StoredSymbol {
   readonly id: number;
-  readonly entity_type: string;
+  readonly type: EntityType;
+  readonly entityId: number;
   readonly name: string;
   readonly scope: string | null;
   readonly start_line: number;
@@ -52,7 +56,7 @@ interface StoredSymbol {
 
 /** One entity as both tables hold it. */
 interface Entry {
-  readonly type: string;
+  readonly type: EntityType;
   readonly entityId: number;
   /** `code_content.entity_name`: the name as defined, which for a file is its path. */
   readonly entityName: string;
@@ -86,7 +90,7 @@ export function createContentStore(connection: Connection): ContentStore {
     `SELECT id, entity_type, entity_id, entity_name, content, docstring FROM main.code_content WHERE file_id = ?`,
   );
   const selectSymbols = connection.prepare<[number], StoredSymbol>(
-    `SELECT id, entity_type, name, scope, start_line, line, end_line FROM main.symbols WHERE file_id = ?`,
+    `SELECT id, entity_type AS type, entity_id AS entityId, name, scope, start_line, line, end_line FROM main.symbols WHERE file_id = ?`,
   );
   const indexContent = connection.prepare<[number, number]>(
     `INSERT INTO main.code_content_fts (${INDEX_COLUMNS})
@@ -140,14 +144,14 @@ export function createContentStore(connection: Connection): ContentStore {
   return {
     write(input) {
       const entries = entriesOf(input);
+      const changes = new DefinitionChanges();
+      for (const entry of entries) changes.count(entry, 1);
       if (input.isNew) {
         insertAll(input, entries);
-        return { rows: entries.length, changedNames: namesOf(entries) };
+        return { rows: entries.length, changed: changes.changed() };
       }
       const symbols = new Map(selectSymbols.all(input.fileId).map((symbol) => [symbol.id, symbol]));
-      const names = new NameChanges();
-      for (const { entity_type: type, name, scope } of symbols.values()) names.count(type, name, scope, -1);
-      for (const { type, name, scope } of entries) names.count(type, name, scope, 1);
+      for (const symbol of symbols.values()) changes.count(symbol, -1);
 
       const stored = new Map<string, StoredContent>();
       for (const row of selectContent.all(input.fileId)) {
@@ -177,13 +181,15 @@ export function createContentStore(connection: Connection): ContentStore {
       }
       for (const row of stored.values()) removeRow(row.id, true);
       insertAll(input, added);
-      return { rows: entries.length, changedNames: names.changed() };
+      return { rows: entries.length, changed: changes.changed() };
     },
 
     remove(fileId) {
       const symbols = new Map(selectSymbols.all(fileId).map((symbol) => [symbol.id, symbol]));
       for (const { id } of selectContent.all(fileId)) removeRow(id, symbols.has(id));
-      return [...new Set([...symbols.values()].filter(({ scope }) => scope !== null).map(({ name }) => name))];
+      const changes = new DefinitionChanges();
+      for (const symbol of symbols.values()) changes.count(symbol, -1);
+      return changes.changed();
     },
   };
 }
@@ -201,24 +207,21 @@ function isSamePlace(symbol: StoredSymbol, entry: Entry): boolean {
   );
 }
 
-function namesOf(entries: readonly Entry[]): string[] {
-  return [...new Set(entries.filter(({ scope }) => scope !== null).map(({ name }) => name))];
-}
+/** Which definitions there are more or fewer of than before, among those that other files can name. */
+class DefinitionChanges {
+  readonly #counts = new Map<string, { definition: NamedDefinition; count: number }>();
 
-/** Which names have more or fewer definitions that other files can see than before. */
-class NameChanges {
-  readonly #counts = new Map<string, { name: string; count: number }>();
-
-  count(type: string, name: string, scope: string | null, by: 1 | -1): void {
-    if (scope === null) return;
-    const key = `${type} ${scope} ${name}`;
+  count({ type, entityId, name, scope }: Pick<Entry, "type" | "entityId" | "name" | "scope">, by: 1 | -1): void {
+    if (scope === null || type === "file") return;
+    // With the id: what looks the same but has another row has lost the edges to the old one.
+    const key = `${type} ${entityId} ${scope} ${name}`;
     const entry = this.#counts.get(key);
-    if (entry === undefined) this.#counts.set(key, { name, count: by });
+    if (entry === undefined) this.#counts.set(key, { definition: { type, name, scope }, count: by });
     else entry.count += by;
   }
 
-  changed(): string[] {
-    return [...new Set([...this.#counts.values()].filter(({ count }) => count !== 0).map(({ name }) => name))];
+  changed(): NamedDefinition[] {
+    return [...this.#counts.values()].filter(({ count }) => count !== 0).map(({ definition }) => definition);
   }
 }
 
@@ -228,7 +231,7 @@ function entriesOf({ file, fileId, ids, scopes }: ContentInput): Entry[] {
   const { text, docstring, lineCount, definitions } = parsed;
   const place = { scope: null, startLine: 1, line: 1, endLine: lineCount };
   const whole = {
-    type: "file",
+    type: "file" as const,
     entityId: fileId,
     entityName: relativePath,
     name: relativePath,

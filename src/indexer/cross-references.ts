@@ -2,7 +2,7 @@ import type { Connection } from "../sqlite/connection.js";
 import { type BoundValue, createRowInserter } from "../sqlite/row-inserter.js";
 import type { DefinitionKind } from "./entities.js";
 import { commonDirectories, couldBeInOrigin, rankInOrigin, sharesPackage } from "./module-path.js";
-import type { FileChange } from "./store.js";
+import type { FileChange, NamedDefinition } from "./store.js";
 
 /**
  * Edges from one file to another (`entity_cross_ref`). Those within a file are stored with it; these depend on what the whole
@@ -218,16 +218,18 @@ export function createEdgeResolver(connection: Connection): EdgeResolver {
     connect(unconnected, lookup);
   }
 
-  /** The uses that a change of the definitions of `name` in one file can concern. */
+  /** The uses that a change of the definitions of one name in one file can concern. */
   function usesConcerned(projectId: string, name: string, change: FileChange): Use[] {
     // Where other files have two or more definitions, there was no only one before, nor is there now.
-    const decisive = new Set(
-      TARGET_TYPES.filter((type) => onlyDefinition(projectId, name, type, change.fileId) !== "many"),
+    const decisive = TARGET_TYPES.filter(
+      (type) =>
+        change.changed.some((definition) => definition.name === name && canMean(type, definition)) &&
+        onlyDefinition(projectId, name, type, change.fileId) !== "many",
     );
-    const uses = (decisive.size > 0 ? usesOfName : importedUsesOfName).all({ projectId, name });
+    const uses = (decisive.length > 0 ? usesOfName : importedUsesOfName).all({ projectId, name });
     return uses.filter(
-      (use) =>
-        decisive.has(use.targetType) || (use.origin !== null && couldBeInOrigin(change.relativePath, use.origin)),
+      ({ targetType, origin }) =>
+        decisive.includes(targetType) || (origin !== null && couldBeInOrigin(change.relativePath, origin)),
     );
   }
 
@@ -246,8 +248,7 @@ export function createEdgeResolver(connection: Connection): EdgeResolver {
       const lookup = createLookup(projectId);
       const changesOfName = new Map<string, FileChange[]>();
       for (const change of changes) {
-        deleteEdgesOfFile.run(change.fileId);
-        for (const name of change.changedNames) {
+        for (const name of new Set(change.changed.map((definition) => definition.name))) {
           const same = changesOfName.get(name);
           if (same === undefined) changesOfName.set(name, [change]);
           else same.push(change);
@@ -263,9 +264,18 @@ export function createEdgeResolver(connection: Connection): EdgeResolver {
           lookup,
         );
       }
-      for (const fileId of changed) connect(usesOfFile.all({ fileId }), lookup);
+      for (const fileId of changed) {
+        deleteEdgesOfFile.run(fileId);
+        connect(usesOfFile.all({ fileId }), lookup);
+      }
     },
   };
+}
+
+/** `CONDITION_OF_TARGET` for one definition. */
+function canMean(target: TargetType, { type, scope }: NamedDefinition): boolean {
+  if (target === "method") return scope !== "" && type !== "class";
+  return scope === "" && (type === "class" || (target === "function" && type === "function"));
 }
 
 function isSameEntity(a: Candidate, b: Candidate): boolean {

@@ -1,69 +1,129 @@
-import { type Dirent, readdirSync, readFileSync } from "node:fs";
+import { lstat, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import ignore, { type Ignore } from "ignore";
 
-/** What a walk found. Paths are relative to the root, divided by `/`. */
-export interface ProjectFiles {
-  /** Regular files that are not ignored, in the order of their paths. */
-  readonly files: readonly string[];
-  /** Directories that could not be read; their files are neither there nor gone. */
-  readonly unreadable: readonly { readonly path: string; readonly message: string }[];
+/** A regular file of a project. */
+export interface WalkedFile {
+  readonly kind: "file";
+  readonly path: string;
+  /** From the root directory, divided by `/`. */
+  readonly relativePath: string;
+  /** In bytes. */
+  readonly size: number;
+  readonly mtimeMs: number;
 }
 
-/** The rules of one `.gitignore`, for paths below its directory (https://git-scm.com/docs/gitignore). */
+/** A directory, file or rule file that could not be read; the walk goes on without it. */
+export interface UnreadablePath {
+  readonly kind: "unreadable";
+  readonly path: string;
+  readonly relativePath: string;
+  /** What the operating system said. */
+  readonly message: string;
+}
+
+/** Never walked, whatever a rule file says: the stores of version control systems. */
+const NEVER_WALKED: ReadonlySet<string> = new Set([".git", ".hg", ".svn"]);
+
+/**
+ * Left out unless a rule file takes them in again (`!node_modules/`): copies of other people's code and compiled output under
+ * names that mean nothing else.
+ */
+const DEFAULT_RULES: readonly string[] = ["node_modules/", "__pycache__/", ".venv/"];
+
+/** The rules of one directory; they see paths relative to it. */
 interface Rules {
-  readonly directory: string;
+  /** Relative to the root, with a `/` at the end; empty for the root. */
+  readonly base: string;
   readonly matcher: Ignore;
 }
 
-const GITIGNORE = ".gitignore";
-/** Never part of a project's sources, and never named in its own `.gitignore`. */
-const ALWAYS_IGNORED = new Set([".git", ".hg", ".svn"]);
-
 /**
- * All files below `root` that its `.gitignore` files do not exclude. Links are not followed: what they point to is either found
- * at its own place or does not belong to the project.
+ * Yields every regular file below `root` that no rule leaves out, in a stable order: the entries of a directory by name (code
+ * units), a directory's files where its name stands. Rules are those of `.gitignore` in each directory and of
+ * `.git/info/exclude`; an inner one beats an outer one (https://git-scm.com/docs/gitignore). Links are not followed: a linked
+ * file of the project is found where it really is, and one outside does not belong to it.
+ *
+ * @param root absolute, links resolved
+ * @throws the error of the operating system when `root` itself cannot be read
  */
-export function walkProject(root: string): ProjectFiles {
-  const files: string[] = [];
-  const unreadable: { path: string; message: string }[] = [];
-
-  const walk = (directory: string, outerRules: readonly Rules[]): void => {
-    let entries: Dirent[];
-    let rules = outerRules;
-    try {
-      entries = readdirSync(join(root, directory), { withFileTypes: true });
-      if (entries.some((entry) => entry.name === GITIGNORE && entry.isFile())) {
-        const matcher = ignore().add(readFileSync(join(root, directory, GITIGNORE), "utf8"));
-        rules = [...outerRules, { directory, matcher }];
-      }
-    } catch (error) {
-      unreadable.push({ path: directory, message: error instanceof Error ? error.message : String(error) });
-      return;
-    }
-    entries.sort((a, b) => (a.name < b.name ? -1 : 1));
-    for (const entry of entries) {
-      const path = directory === "" ? entry.name : `${directory}/${entry.name}`;
-      if (entry.isDirectory()) {
-        if (!ALWAYS_IGNORED.has(entry.name) && !isIgnored(`${path}/`, rules)) walk(path, rules);
-      } else if (entry.isFile() && !isIgnored(path, rules)) {
-        files.push(path);
-      }
-    }
-  };
-  walk("", []);
-  return { files, unreadable };
+export async function* walkProject(root: string): AsyncGenerator<WalkedFile | UnreadablePath> {
+  await readdir(root);
+  const matcher = ignore().add([...DEFAULT_RULES]);
+  try {
+    matcher.add(await readFile(join(root, ".git", "info", "exclude"), "utf8"));
+  } catch (error) {
+    if (!isAbsent(error)) yield unreadable(root, ".git/info/exclude", error);
+  }
+  yield* walkDirectory(root, "", [{ base: "", matcher }]);
 }
 
-/** The innermost `.gitignore` that says something about a path decides. */
+async function* walkDirectory(
+  root: string,
+  base: string,
+  outerRules: readonly Rules[],
+): AsyncGenerator<WalkedFile | UnreadablePath> {
+  let rules = outerRules;
+  let names: { name: string; isDirectory: boolean }[];
+  try {
+    const entries = await readdir(join(root, base), { withFileTypes: true });
+    names = entries
+      .filter((entry) => entry.isFile() || (entry.isDirectory() && !NEVER_WALKED.has(entry.name)))
+      .map((entry) => ({ name: entry.name, isDirectory: entry.isDirectory() }))
+      .sort((a, b) => (a.name < b.name ? -1 : 1));
+  } catch (error) {
+    yield unreadable(root, base.slice(0, -1), error);
+    return;
+  }
+  if (names.some(({ name, isDirectory }) => name === ".gitignore" && !isDirectory)) {
+    try {
+      rules = [...outerRules, { base, matcher: ignore().add(await readFile(join(root, base, ".gitignore"), "utf8")) }];
+    } catch (error) {
+      yield unreadable(root, `${base}.gitignore`, error);
+    }
+  }
+  const kept = names.filter(({ name, isDirectory }) => !isIgnored(`${base}${name}${isDirectory ? "/" : ""}`, rules));
+  // All at once: the kernel answers faster than one await after the other asks.
+  const stats = await Promise.allSettled(
+    kept.map(({ name, isDirectory }) => (isDirectory ? null : lstat(join(root, base, name)))),
+  );
+  for (const [index, { name, isDirectory }] of kept.entries()) {
+    const relativePath = `${base}${name}`;
+    if (isDirectory) {
+      yield* walkDirectory(root, `${relativePath}/`, rules);
+      continue;
+    }
+    const stat = stats[index];
+    if (stat?.status === "rejected") yield unreadable(root, relativePath, stat.reason);
+    // It may have become something else since its directory was read.
+    else if (stat?.value?.isFile()) {
+      const { size, mtimeMs } = stat.value;
+      yield { kind: "file", path: join(root, relativePath), relativePath, size, mtimeMs };
+    }
+  }
+}
+
+/** The innermost rule that says something about the path decides; directories have a `/` at the end. */
 function isIgnored(path: string, rules: readonly Rules[]): boolean {
-  for (let i = rules.length - 1; i >= 0; i--) {
-    const rule = rules[i];
+  for (let index = rules.length - 1; index >= 0; index--) {
+    const rule = rules[index];
     if (rule === undefined) continue;
-    const inner = rule.directory === "" ? path : path.slice(rule.directory.length + 1);
+    const inner = path.slice(rule.base.length);
     const { ignored, unignored } = rule.matcher.test(inner);
-    if (ignored) return true;
     if (unignored) return false;
+    if (!ignored) continue;
+    // A matcher ignores all that is in an ignored directory; but this one is walked, so an inner rule took it in again.
+    const parent = inner.slice(0, inner.lastIndexOf("/", inner.length - 2) + 1);
+    if (parent === "" || !rule.matcher.test(parent).ignored) return true;
   }
   return false;
+}
+
+function isAbsent(error: unknown): boolean {
+  return error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ENOTDIR");
+}
+
+function unreadable(root: string, relativePath: string, error: unknown): UnreadablePath {
+  const message = error instanceof Error ? error.message : String(error);
+  return { kind: "unreadable", path: join(root, relativePath), relativePath, message };
 }

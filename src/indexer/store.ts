@@ -1,7 +1,7 @@
 import type { Connection } from "../sqlite/connection.js";
 import { type BoundValue, createRowInserter } from "../sqlite/row-inserter.js";
 import { createContentStore } from "./content-store.js";
-import type { Definition, IndexingErrorType, ParsedFile, Problem } from "./entities.js";
+import type { Definition, DefinitionKind, IndexingErrorType, ParsedFile, Problem } from "./entities.js";
 import { type EntityPlan, planEntities, representatives, type StoredEntity } from "./entity-rows.js";
 import { type Binding, bindNames, type FileBindings } from "./name-binding.js";
 
@@ -32,12 +32,20 @@ export interface RowCounts {
   readonly crossReferences: number;
 }
 
+/** A definition as other files name it. */
+export interface NamedDefinition {
+  readonly type: DefinitionKind;
+  readonly name: string;
+  /** Its class, or empty at the top of the file. */
+  readonly scope: string;
+}
+
 /** A file whose rows were written: what `EdgeResolver.resolve()` must know to bring the edges of the project up to date. */
 export interface FileChange {
   readonly fileId: number;
   readonly relativePath: string;
-  /** Names of definitions that appeared in the file or vanished from it; all of them for a new or a removed file. */
-  readonly changedNames: readonly string[];
+  /** Definitions that appeared in the file or vanished from it, as far as other files can name them; each only once. */
+  readonly changed: readonly NamedDefinition[];
 }
 
 /** What `storeFile` did. Edges into other files are in neither number: they come with `EdgeResolver.resolve()`. */
@@ -333,7 +341,7 @@ export function createFileStore(connection: Connection): FileStore {
       return {
         fileId,
         relativePath,
-        changedNames: stored.changedNames,
+        changed: stored.changed,
         counts: {
           classes: perKind.class,
           methods: perKind.method,
@@ -353,13 +361,13 @@ export function createFileStore(connection: Connection): FileStore {
     removeFile(projectId, path) {
       const file = findAnyFile.get(projectId, path);
       if (file === undefined) return null;
-      const changedNames = content.remove(file.id);
+      const changed = content.remove(file.id);
       // Its rows here go before it: entity_cross_ref would only lose the file_id, and cascades need not look for the others.
       for (const statement of deleteRows) statement.run(file.id);
       deleteFile.run(file.id);
       const relativePath = file.relativePath ?? path;
       deleteError.run(projectId, relativePath);
-      return { fileId: file.id, relativePath, changedNames };
+      return { fileId: file.id, relativePath, changed };
     },
 
     findFile: (projectId, path) => findFile.get(projectId, path) ?? null,

@@ -1,4 +1,5 @@
 import { getChannelzHandlers, type handleUnaryCall, type UntypedServiceImplementation } from "@grpc/grpc-js";
+import { Channelz } from "../../gen/grpc/channelz/v1/channelz_pb.js";
 import { DriverError } from "../errors.js";
 import { ServedCall, type ServedMethod } from "./served-call.js";
 import { toGrpcStatus } from "./status.js";
@@ -7,16 +8,17 @@ import { toGrpcStatus } from "./status.js";
  * `grpc.channelz.v1` (https://github.com/grpc/proposal/blob/master/A14-channelz.md): what grpc-js counts of its connections and
  * calls, answered by its own handlers behind our access check.
  */
-export function createChannelzImplementation(method: ServedMethod): UntypedServiceImplementation {
+export function createChannelzImplementation(service: Omit<ServedMethod, "path">): UntypedServiceImplementation {
   const handlers = getChannelzHandlers();
+  const of = (method: string): ServedMethod => ({ ...service, path: `/${Channelz.typeName}/${method}` });
   return {
-    GetChannel: guard(handlers.GetChannel, method),
-    GetTopChannels: guard(handlers.GetTopChannels, method),
-    GetServer: guard(handlers.GetServer, method),
-    GetServers: guard(handlers.GetServers, method),
-    GetSubchannel: guard(handlers.GetSubchannel, method),
-    GetSocket: guard(handlers.GetSocket, method),
-    GetServerSockets: guard(handlers.GetServerSockets, method),
+    GetChannel: guard(handlers.GetChannel, of("GetChannel")),
+    GetTopChannels: guard(handlers.GetTopChannels, of("GetTopChannels")),
+    GetServer: guard(handlers.GetServer, of("GetServer")),
+    GetServers: guard(handlers.GetServers, of("GetServers")),
+    GetSubchannel: guard(handlers.GetSubchannel, of("GetSubchannel")),
+    GetSocket: guard(handlers.GetSocket, of("GetSocket")),
+    GetServerSockets: guard(handlers.GetServerSockets, of("GetServerSockets")),
   };
 }
 

@@ -40,8 +40,9 @@ export class ServedCall implements CallContext {
   role: Role = "read-only";
   readonly #method: ServedMethod;
   readonly #startedMs = monotonicMs();
-  readonly #controller = new AbortController();
   #hasEnded = false;
+  #cancelReason: DriverError | undefined;
+  #controller: AbortController | undefined;
 
   constructor(call: SurfaceCall, method: ServedMethod) {
     this.#method = method;
@@ -50,7 +51,12 @@ export class ServedCall implements CallContext {
     call.once("cancelled", () => this.#cancel());
   }
 
+  /** Made when it is asked for: an `AbortController` costs more than all the rest of this class. */
   get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#cancelReason !== undefined) this.#controller.abort(this.#cancelReason);
+    }
     return this.#controller.signal;
   }
 
@@ -77,7 +83,8 @@ export class ServedCall implements CallContext {
     const reason = isLate
       ? new DriverError("DEADLINE_EXCEEDED", "The deadline of the call has passed.")
       : new DriverError("CANCELLED", "The client has cancelled the call or gone away.");
+    this.#cancelReason = reason;
     this.end(reason);
-    this.#controller.abort(reason);
+    this.#controller?.abort(reason);
   }
 }

@@ -48,9 +48,6 @@ const KEEPALIVE_INTERVAL_MS = 60_000;
 const KEEPALIVE_TIMEOUT_MS = 20_000;
 /** Connections that nobody uses cost memory; clients open another one without their callers noticing. */
 const MAX_IDLE_MS = 30 * 60_000;
-/** Two messages of a stream, one being sent and one waiting: what a client that reads slowly holds for each of its streams. */
-const MAX_BYTES_PER_STREAM = 2 * 64 * 1_024;
-const CHANNELZ_ACCESS = "read-only";
 
 /** The gRPC surface of the driver: `DriverService`, health, reflection and channelz, on any number of listeners. */
 export class RpcServer {
@@ -123,8 +120,6 @@ export class RpcServer {
       "grpc.keepalive_time_ms": KEEPALIVE_INTERVAL_MS,
       "grpc.keepalive_timeout_ms": KEEPALIVE_TIMEOUT_MS,
       "grpc.max_connection_idle_ms": MAX_IDLE_MS,
-      // In MB; beyond it a connection refuses calls, so streams that are read slowly must not reach it.
-      "grpc-node.max_session_memory": Math.ceil((maxConcurrentStreams * MAX_BYTES_PER_STREAM + maxRequestBytes) / 1e6),
     });
     const shared = { listener, authenticate, onCallEnd };
     for (const { service, handlers, accessOf } of this.#services) {
@@ -141,8 +136,8 @@ export class RpcServer {
       }
       server.addService(definition, implementation);
     }
-    const channelz = { ...shared, path: `/${Channelz.typeName}`, access: CHANNELZ_ACCESS } as const;
-    server.addService(getChannelzServiceDefinition(), createChannelzImplementation(channelz));
+    const channelz = createChannelzImplementation({ ...shared, access: "read-only" });
+    server.addService(getChannelzServiceDefinition(), channelz);
     return server;
   }
 }

@@ -3,10 +3,7 @@ import { type Any, anyPack, durationFromMs } from "@bufbuild/protobuf/wkt";
 import { Metadata, type StatusObject, status } from "@grpc/grpc-js";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
 import { StatusSchema } from "../../gen/google/rpc/status_pb.js";
-import type { DriverError } from "../errors.js";
-
-/** `ErrorInfo.domain` of every error of the driver. */
-export const ERROR_DOMAIN = "code-analysis-driver";
+import { type DriverError, ERROR_DOMAIN } from "../errors.js";
 
 /**
  * Clients accept 8 KiB of headers (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md), names and framing

@@ -45,13 +45,14 @@ export class SchemaComparator {
  */
 export function compareSchemas(live: SchemaModel, wanted: SchemaModel): SchemaDiff {
   const isManaged = (name: string) => wanted.tables.has(keyOf(name)) || wanted.views.has(keyOf(name));
+  const overManaged = viewsOver(live, isManaged);
   return {
     live,
     wanted,
     createdTables: [...wanted.tables].filter(([key]) => !live.tables.has(key)).map(([, table]) => table),
     changedTables: [...wanted.tables].flatMap(([key, to]) => compareTable(live.tables.get(key), to)),
     indexes: compareObjects(live.indexes, wanted.indexes, indexIdentity, (index) => isManaged(index.table)),
-    views: compareObjects(live.views, wanted.views, bodyIdentity, (view) => mentions(view.sql, isManaged)),
+    views: compareObjects(live.views, wanted.views, bodyIdentity, (view) => overManaged.has(keyOf(view.name))),
     triggers: compareObjects(live.triggers, wanted.triggers, triggerIdentity, (trigger) => isManaged(trigger.table)),
     virtualTables: compareObjects(live.virtualTables, wanted.virtualTables, bodyIdentity, () => false),
     kindConflicts: findKindConflicts(live, wanted),
@@ -81,8 +82,20 @@ function indexIdentity({ table, isUnique, columns, where }: Index) {
   return JSON.stringify([keyOf(table), isUnique, columns, where]);
 }
 
-function mentions(sql: string, isManaged: (name: string) => boolean): boolean {
-  return tokenize(sql).some((token) => (token.kind === "word" || token.kind === "quoted") && isManaged(token.value));
+/** The folded names of the live views that mention a managed table, or another such view. */
+function viewsOver(live: SchemaModel, isManaged: (name: string) => boolean): Set<string> {
+  const found = new Set<string>();
+  const isRelevant = (body: string) =>
+    tokenize(body).some(
+      ({ kind, value }) => (kind === "word" || kind === "quoted") && (isManaged(value) || found.has(keyOf(value))),
+    );
+  for (let size = -1; size < found.size; ) {
+    size = found.size;
+    for (const [key, view] of live.views) {
+      if (!found.has(key) && isRelevant(view.body)) found.add(key);
+    }
+  }
+  return found;
 }
 
 function findKindConflicts(live: SchemaModel, wanted: SchemaModel): KindConflict[] {

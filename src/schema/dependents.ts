@@ -134,27 +134,37 @@ interface ViolationRow {
   readonly fkid: bigint;
 }
 
+/** The rows that violate one foreign key. */
+export interface ForeignKeyViolations {
+  /** Folded name of the child table. */
+  readonly child: string;
+  /** As text; numbered `#1` … in a table without rowids. */
+  readonly rowids: readonly string[];
+}
+
 /**
- * The rows of `tables` (folded names) that violate a foreign key, counted under a key that names table, foreign key and rowid.
- * A foreign key that SQLite cannot check at all is left to `findBrokenForeignKeys`.
+ * The rows of `tables` (folded names) that violate a foreign key, by its description. A foreign key that SQLite cannot check
+ * at all is left to `findBrokenForeignKeys`.
  */
 export function findForeignKeyViolations(
   connection: Connection,
   model: SchemaModel,
   tables: Iterable<string>,
-): Map<string, number> {
-  const violations = new Map<string, number>();
-  for (const key of tables) {
-    const table = model.tables.get(key);
+): Map<string, ForeignKeyViolations> {
+  const found = new Map<string, { child: string; rowids: string[] }>();
+  for (const child of tables) {
+    const table = model.tables.get(child);
     if (table === undefined || table.foreignKeys.length === 0) continue;
     for (const row of checkForeignKeys(connection, table.name)) {
       // SQLite numbers foreign keys from the last declared to the first.
       const foreignKey = table.foreignKeys.at(-1 - Number(row.fkid));
-      const label = `${foreignKey === undefined ? table.name : describeForeignKey(table.name, foreignKey)} rowid ${row.rowid ?? "-"}`;
-      violations.set(label, (violations.get(label) ?? 0) + 1);
+      const label = foreignKey === undefined ? table.name : describeForeignKey(table.name, foreignKey);
+      const entry = found.get(label) ?? { child, rowids: [] };
+      entry.rowids.push(row.rowid === null ? `#${entry.rowids.length + 1}` : String(row.rowid));
+      found.set(label, entry);
     }
   }
-  return violations;
+  return found;
 }
 
 function checkForeignKeys(connection: Connection, table: string): ViolationRow[] {

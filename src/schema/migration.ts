@@ -67,7 +67,7 @@ export function applyMigration(
     operations: plan.operations.length,
     durationMs: performance.now() - startedAt,
     copiedRows,
-    knownViolations: [...plan.knownViolations.keys()],
+    knownViolations: [...plan.knownViolations].map(([key, { rowids }]) => `${key} in ${rowids.length} rows`),
     freeBytes: { before: freeBefore, after: freeBytes(connection) },
   };
 }

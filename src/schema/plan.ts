@@ -1,3 +1,4 @@
+import type { ForeignKeyViolations } from "./dependents.js";
 import type { SchemaDiff } from "./diff.js";
 
 /** What an operation costs, from cheap to dear: no row read, every row read, every row sorted, every row written. */
@@ -118,8 +119,8 @@ export interface MigrationPlan {
   readonly sizes: readonly TableSize[];
   /** Free bytes that the run needs on the database's disk. */
   readonly neededBytes: number;
-  /** Foreign-key violations that were there before, by their keys; a migration must not add to them. */
-  readonly knownViolations: ReadonlyMap<string, number>;
+  /** Foreign-key violations that are there already, by foreign key; a migration must not add to them. */
+  readonly knownViolations: ReadonlyMap<string, ForeignKeyViolations>;
 }
 
 /**

@@ -86,7 +86,9 @@ export function planMigration(connection: Connection, wantedSql: string, options
       ...rows.notes,
       ...checks.flatMap(({ notes }) => notes),
       ...chosen.notes,
-      ...[...knownViolations.keys()].map((violation) => `A foreign key is violated already: ${violation}.`),
+      ...[...knownViolations].map(
+        ([key, { rowids }]) => `${rowids.length} rows violate ${key} already (rowid ${rowids[0]} first).`,
+      ),
       ...journalNotes(connection, sizes.length > 0),
     ],
     sizes,

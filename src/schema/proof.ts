@@ -8,6 +8,7 @@ import { keyOf, type SchemaModel, temporaryName } from "./model.js";
 import { buildOperations } from "./operations.js";
 import type { MigrationPlan } from "./plan.js";
 import { countRows } from "./preflight.js";
+import { keepsRowids } from "./rebuild.js";
 import { tokenize } from "./tokens.js";
 
 /** What must still hold after the statements of a migration, remembered inside its transaction. */
@@ -134,16 +135,17 @@ function assertNoneNew(
 
 function assertNoNewViolations(connection: Connection, plan: MigrationPlan, after: SchemaModel): void {
   const changed = new Set(plan.diff.changedTables.map(({ to }) => keyOf(to.name)));
-  for (const [violation, count] of findForeignKeyViolations(connection, after, withChildren(after, changed))) {
-    if (count > (plan.knownViolations.get(violation) ?? 0)) {
-      throw new DriverError(
-        "CONSTRAINT_FOREIGN_KEY",
-        `The migration would leave a row without its parent: ${violation}.`,
-        {
-          hint: "Correct the row or the wanted schema; nothing was changed.",
-        },
-      );
-    }
+  const moved = new Set(plan.diff.changedTables.filter((table) => !keepsRowids(table)).map(({ to }) => keyOf(to.name)));
+  for (const [key, { child, rowids }] of findForeignKeyViolations(connection, after, withChildren(after, changed))) {
+    const known = new Set(plan.knownViolations.get(key)?.rowids);
+    // Where rows get other rowids, only their number can be compared.
+    const added = moved.has(child) ? rowids.slice(known.size) : rowids.filter((rowid) => !known.has(rowid));
+    if (added.length === 0) continue;
+    throw new DriverError(
+      "CONSTRAINT_FOREIGN_KEY",
+      `The migration would leave ${added.length} rows without their parent: ${key}, rowid ${added[0]} first.`,
+      { hint: "Correct the rows or the wanted schema; nothing was changed." },
+    );
   }
 }
 

@@ -158,7 +158,7 @@ function presenceOf(connection: Connection, table: string): Presence {
 }
 
 /** True when `temporary` can be an earlier form of `table`: most of its columns are columns of `table` too. */
-function isCopyOf(connection: Connection, temporary: string, table: string): boolean {
+export function isCopyOf(connection: Connection, temporary: string, table: string): boolean {
   const columns = new Set(columnNames(connection, table));
   const own = columnNames(connection, temporary);
   return own.filter((name) => columns.has(name)).length * 2 > own.length;

@@ -78,7 +78,7 @@ export function recover(
   try {
     const states = inspectRecoveryState(connection, managedTables);
     const tables = states.some(needsMoves)
-      ? withForeignKeysOff(connection, () => recoverTables(connection, managedTables))
+      ? withForeignKeysOff(connection, () => inTransaction(connection, () => recoverTables(connection, managedTables)))
       : states.filter(isRemarkable).map((state) => reportLeft(connection, state));
     for (const table of tables) log?.(`[recovery] ${table.message}`, table);
     return {
@@ -117,23 +117,49 @@ function isRemarkable(state: TableState): boolean {
   return state.action !== "none";
 }
 
-/** All tables in one transaction; if one of them cannot be recovered, each by itself, so that it does not hold up the others. */
-function recoverTables(connection: Connection, managedTables: readonly string[]): RecoveredTable[] {
+/**
+ * Looks again, now that nobody else can write, and carries out the action of every table. A table that SQLite refuses to
+ * recover does not hold up the others. Inside a write transaction with foreign keys off.
+ *
+ * @param decide what to do about a state; default: its own action.
+ */
+export function recoverTables(
+  connection: Connection,
+  managedTables: readonly string[],
+  decide: (state: TableState) => RecoveryActionName = ({ action }) => action,
+): RecoveredTable[] {
+  const inspect = (tables: readonly string[]) =>
+    inspectRecoveryState(connection, tables).map((state) => ({ ...state, action: decide(state) }));
+  const all = inspect(managedTables);
   try {
-    return inTransaction(connection, () => act(connection, managedTables));
+    return inSavepoint(connection, () => act(connection, all));
   } catch (error) {
     if (!isRefusal(error)) throw error;
   }
-  return managedTables.flatMap((table) => {
+  return all.filter(isRemarkable).flatMap(({ table }) => {
     try {
-      return inTransaction(connection, () => act(connection, [table]));
+      return inSavepoint(connection, () => act(connection, inspect([table])));
     } catch (error) {
       if (!isRefusal(error)) throw error;
-      return inspectRecoveryState(connection, [table])
+      return inspect([table])
         .filter(isRemarkable)
         .map((state) => reportFailed(state, error));
     }
   });
+}
+
+/** Everything `body` did or, when it throws, nothing of it; the transaction around it stays open. */
+function inSavepoint<T>(connection: Connection, body: () => T): T {
+  connection.exec("SAVEPOINT recovery");
+  try {
+    return body();
+  } catch (error) {
+    // A full disk or an I/O error has already rolled everything back.
+    if (connection.inTransaction) connection.exec("ROLLBACK TO recovery");
+    throw error;
+  } finally {
+    if (connection.inTransaction) connection.exec("RELEASE recovery");
+  }
 }
 
 /** SQLite says no to a statement, as opposed to being unable to work. */
@@ -141,17 +167,19 @@ function isRefusal(error: unknown): boolean {
   return fromSqliteError(error).reason === "SQL_ERROR";
 }
 
-/** Looks again, now that nobody else can write, acts, and proves the result. Inside a transaction. */
-function act(connection: Connection, managedTables: readonly string[]): RecoveredTable[] {
-  const states = inspectRecoveryState(connection, managedTables);
-  const acted = states.filter(needsMoves);
-  const lost = moveTables(connection, acted);
-  const after = new Map(inspectRecoveryState(connection, managedTables).map((state) => [keyOf(state.table), state]));
-  return states.filter(isRemarkable).map((state) => {
+/** Acts, and proves the result. */
+function act(connection: Connection, states: readonly TableState[]): RecoveredTable[] {
+  const lost = moveTables(connection, states.filter(needsMoves));
+  const after = inspectRecoveryState(
+    connection,
+    states.map(({ table }) => table),
+  );
+  return states.flatMap((state, index) => {
+    if (!isRemarkable(state)) return [];
     if (!needsMoves(state)) return reportLeft(connection, state);
-    const result = after.get(keyOf(state.table));
+    const result = after[index];
     if (result?.state !== "healthy" && result?.state !== "dangling_references") {
-      throw new DriverError("SQL_ERROR", `${state.table} is ${result?.state ?? "missing"} after recovery.`);
+      throw new DriverError("SQL_ERROR", `${state.table} is ${result?.state ?? "missing"} after recovery`);
     }
     return reportDone(state, result.references, lost.get(state) ?? []);
   });
@@ -230,7 +258,7 @@ function recreate(
  * Runs `body` with foreign keys off and puts both PRAGMAs back. Foreign keys cannot be switched inside a transaction
  * (https://sqlite.org/pragma.html#pragma_foreign_keys), and with them on a rename rewrites references and a DROP cascades.
  */
-function withForeignKeysOff<T>(connection: Connection, body: () => T): T {
+export function withForeignKeysOff<T>(connection: Connection, body: () => T): T {
   const saved = ["foreign_keys", "legacy_alter_table"].map((name) => ({
     name,
     value: Number(connection.pragma(name, { simple: true })),
@@ -265,19 +293,30 @@ const DONE: Readonly<Record<RecoveryActionName, (state: TableState) => string>> 
   none: () => "nothing to do",
   leave: () => "left as it is; `config_cli doctor` examines it",
   rename_back: ({ table, temporary }) => `renamed ${temporary} back to ${table}`,
-  drop_empty_and_rename_back: ({ table, temporary }) => `dropped the empty ${table} and renamed ${temporary} back`,
+  drop_empty_and_rename_back: ({ table, temporary }) => `dropped ${table} and renamed ${temporary} back`,
   heal_references: ({ table }) => `they refer to ${table} again`,
   drop_leftover_and_heal_references: ({ table, temporary }) => `dropped ${temporary}; they refer to ${table} again`,
 };
 
 function reportLeft(connection: Connection, state: TableState): RecoveredTable {
-  const isCounted = state.state === "both_have_rows" || state.state === "unrelated";
-  const rowCounts = isCounted
-    ? { table: countRows(connection, state.table), temporary: countRows(connection, state.temporary) }
-    : undefined;
-  const counts = rowCounts ? ` (${rowCounts.table} and ${rowCounts.temporary} rows)` : "";
-  const message = `${FOUND[state.state](state)}${counts}; ${DONE.leave(state)}.`;
-  return { ...state, outcome: "left", rowCounts, message };
+  const rowCounts = countBoth(connection, state);
+  return { ...state, outcome: "left", rowCounts, message: `${describeFound(state, rowCounts)}; ${DONE.leave(state)}.` };
+}
+
+/** What was found about a table, as a sentence with the rows of both tables where both have some. */
+export function describeState(connection: Connection, state: TableState): string {
+  return `${describeFound(state, countBoth(connection, state))}.`;
+}
+
+type RowCounts = RecoveredTable["rowCounts"];
+
+function describeFound(state: TableState, rowCounts: RowCounts): string {
+  return `${FOUND[state.state](state)}${rowCounts ? ` (${rowCounts.table} and ${rowCounts.temporary} rows)` : ""}`;
+}
+
+function countBoth(connection: Connection, { state, table, temporary }: TableState): RowCounts {
+  if (state !== "both_have_rows" && state !== "unrelated") return undefined;
+  return { table: countRows(connection, table), temporary: countRows(connection, temporary) };
 }
 
 function reportDone(state: TableState, remaining: readonly string[], lost: readonly string[]): RecoveredTable {

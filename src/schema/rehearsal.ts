@@ -1,7 +1,9 @@
 import { type Connection, openConnection } from "../sqlite/connection.js";
 import { fromSqliteError } from "../sqlite/errors.js";
+import { quoteText } from "../sqlite/identifiers.js";
 import type { SchemaModel } from "./model.js";
 import type { Operation } from "./plan.js";
+import { tokenize } from "./tokens.js";
 
 /** An object that could not be made again from its own text: it needs a function, collation or module that is not here. */
 export interface Unclonable {
@@ -20,6 +22,7 @@ export interface SchemaClone {
 export function cloneSchema(model: SchemaModel): SchemaClone {
   const connection = openConnection(":memory:", { role: "migration" });
   const unclonable: Unclonable[] = [];
+  const repaired: { readonly name: string; readonly sql: string }[] = [];
   const kinds = [
     ["table", model.tables],
     ["virtual-table", model.virtualTables],
@@ -28,15 +31,48 @@ export function cloneSchema(model: SchemaModel): SchemaClone {
     ["trigger", model.triggers],
   ] as const;
   for (const [kind, objects] of kinds) {
-    for (const { name, sql } of objects.values()) {
+    for (const object of objects.values()) {
       try {
-        connection.exec(sql);
+        if (create(connection, object.sql) !== object.sql) repaired.push(object);
       } catch (error) {
-        unclonable.push({ kind, name, message: fromSqliteError(error).message });
+        unclonable.push({ kind, name: object.name, message: fromSqliteError(error).message });
       }
     }
   }
+  restoreTexts(connection, repaired);
   return { connection, unclonable };
+}
+
+const MISTAKEN_NAME = /^no such column: "(.*)" - should this be a string literal/;
+
+/**
+ * Runs a CREATE statement. Strings in double quotes, which this SQLite takes for names but loads when another program wrote
+ * them (https://sqlite.org/quirks.html §8), are put in single quotes as often as it complains. Returns the text that worked.
+ */
+function create(connection: Connection, sql: string): string {
+  try {
+    connection.exec(sql);
+    return sql;
+  } catch (error) {
+    const name = MISTAKEN_NAME.exec(fromSqliteError(error).message)?.[1];
+    const token = tokenize(sql).find((one) => one.kind === "quoted" && one.value === name);
+    if (token === undefined) throw error;
+    return create(connection, sql.slice(0, token.start) + quoteText(token.value) + sql.slice(token.end));
+  }
+}
+
+/** Puts back the texts as they were, so that the clone refuses what the original refuses. */
+function restoreTexts(
+  connection: Connection,
+  objects: readonly { readonly name: string; readonly sql: string }[],
+): void {
+  if (objects.length === 0) return;
+  connection.unsafeMode(true);
+  connection.pragma("writable_schema = ON");
+  const update = connection.prepare("UPDATE sqlite_schema SET sql = ? WHERE name = ?");
+  for (const { name, sql } of objects) update.run(sql, name);
+  connection.pragma("writable_schema = RESET");
+  connection.unsafeMode(false);
 }
 
 /** The operation that failed in a rehearsal and SQLite's message. */

@@ -1,110 +1,141 @@
-import { closeSync, constants, fstatSync, openSync, readSync, realpathSync } from "node:fs";
-import { relative, resolve, sep } from "node:path";
+import { closeSync, constants, fstatSync, lstatSync, openSync, readSync, realpathSync, type Stats } from "node:fs";
+import { isAbsolute, relative, resolve, sep } from "node:path";
 import { DriverError } from "../errors.js";
 
-/** A regular file below a root directory, open for reading. Close it with `close()`. */
-export interface ConfinedFile {
+/**
+ * Keeps what a client names inside the root directory of its project. Links are resolved first and the result decides, so that
+ * neither `..` nor a symbolic link leads out. All functions are synchronous: they run in workers.
+ */
+
+/** A path in a project, links resolved. */
+export interface ProjectPath {
   /** Absolute, links resolved. */
   readonly path: string;
-  /** From the root, divided by `/`. */
+  /** From the root directory, divided by `/`; empty for the root itself. */
   readonly relativePath: string;
-  /** In bytes, when it was opened. */
-  readonly size: number;
+}
+
+/** A regular file of a project that was read. */
+export interface ProjectFile extends ProjectPath {
+  readonly bytes: Buffer;
   /** Milliseconds since 1970. */
   readonly mtimeMs: number;
-  /** At most the first `maxBytes` of the file; all of it without. */
-  read(maxBytes?: number): Buffer;
-  close(): void;
 }
 
-/** Error codes of the file system that mean that there is no such file (https://nodejs.org/api/errors.html#common-system-errors). */
-const MISSING = new Set(["ENOENT", "ENOTDIR", "ELOOP", "ENAMETOOLONG", "ENXIO", "EISDIR"]);
-
-// A link in the last place or a pipe without a writer must not be followed or waited for.
-const OPEN_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+/** Codes for "nothing can be there"; ELOOP is a circle of links. */
+const MISSING_CODES: ReadonlySet<string> = new Set(["ENOENT", "ENOTDIR", "ELOOP", "ENAMETOOLONG"]);
 
 /**
- * Opens `filePath` (absolute, or relative to `root`) when it is a regular file inside `root` after all links are resolved. What
- * was opened is looked at again through its descriptor, so that swapping a directory for a link between check and open gains
- * nothing.
+ * Resolves `filePath`, absolute or relative to `root`. What it names must exist; it may be a directory.
  *
- * @throws DriverError `PATH_OUTSIDE_PROJECT`, `FILE_NOT_FOUND` (also for what is no regular file), `FILE_NOT_READABLE`,
- *   `INVALID_REQUEST` for a path that no file can have.
+ * @throws DriverError `PATH_OUTSIDE_PROJECT` when it lies, links resolved, outside `root`; `FILE_NOT_FOUND` when there is
+ *   nothing; `FILE_NOT_READABLE` when a directory on the way may not be read; `INVALID_REQUEST` for an empty path or one with a
+ *   NUL
  */
-export function openInProject(root: string, filePath: string): ConfinedFile {
-  if (filePath.includes("\0")) {
-    throw new DriverError("INVALID_REQUEST", "The path has a NUL character.", { field: "file_path" });
-  }
-  const realRoot = atPath(root, () => realpathSync(root));
-  const wanted = resolve(realRoot, filePath);
-  const real = atPath(filePath, () => realpathSync(wanted), isInside(realRoot, wanted) || isInside(root, wanted));
-  if (!isInside(realRoot, real)) throw outside(filePath, root);
-  const fd = atPath(filePath, () => openSync(real, OPEN_FLAGS));
-  try {
-    const opened = realPathOf(fd) ?? real;
-    if (!isInside(realRoot, opened)) throw outside(filePath, root);
-    const { size, mtimeMs, isFile } = fileStatus(fd);
-    if (!isFile) throw new DriverError("FILE_NOT_FOUND", `${filePath} is not a regular file.`, { field: "file_path" });
-    return {
-      path: opened,
-      relativePath: relative(realRoot, opened).replaceAll(sep, "/"),
-      size,
-      mtimeMs,
-      read: (maxBytes) => atPath(filePath, () => readAll(fd, Math.min(size, maxBytes ?? size))),
-      close: () => closeSync(fd),
-    };
-  } catch (error) {
-    closeSync(fd);
-    throw error;
-  }
-}
-
-function isInside(root: string, path: string): boolean {
-  return path.startsWith(root.endsWith(sep) ? root : root + sep);
-}
-
-function fileStatus(fd: number): { size: number; mtimeMs: number; isFile: boolean } {
-  const status = fstatSync(fd);
-  return { size: status.size, mtimeMs: status.mtimeMs, isFile: status.isFile() };
-}
-
-/** Where the open file is now; null on systems that do not tell. */
-function realPathOf(fd: number): string | null {
-  return process.platform === "linux" ? realpathSync(`/proc/self/fd/${fd}`) : null;
-}
-
-function readAll(fd: number, bytes: number): Buffer {
-  const buffer = Buffer.allocUnsafe(bytes);
-  let length = 0;
-  while (length < bytes) {
-    const read = readSync(fd, buffer, length, bytes - length, length);
-    if (read === 0) break; // cut short meanwhile
-    length += read;
-  }
-  return buffer.subarray(0, length);
-}
-
-/** Runs a call of the file system on `path`; `isInRoot` says whether it may be told that the file is missing. */
-function atPath<T>(path: string, call: () => T, isInRoot = true): T {
-  try {
-    return call();
-  } catch (error) {
-    const code = error instanceof Error && "code" in error ? String(error.code) : "";
-    if (!isInRoot)
-      throw new DriverError("PATH_OUTSIDE_PROJECT", `${path} is outside the project.`, { field: "file_path" });
-    if (MISSING.has(code)) {
-      throw new DriverError("FILE_NOT_FOUND", `There is no file ${path}.`, { field: "file_path", cause: error });
-    }
-    throw new DriverError("FILE_NOT_READABLE", `${path} cannot be read (${code}).`, {
+export function resolveInProject(root: string, filePath: string): ProjectPath {
+  if (filePath === "" || filePath.includes("\0")) {
+    throw new DriverError("INVALID_REQUEST", `${JSON.stringify(filePath)} is not the path of a file.`, {
       field: "file_path",
-      hint: "Let the user that the driver runs as read it.",
+    });
+  }
+  const realRoot = realPath(root, root);
+  const absolute = resolve(realRoot, filePath);
+  let path: string;
+  try {
+    path = realPath(absolute, filePath);
+  } catch (error) {
+    // Whether something exists outside is nothing that a client may find out.
+    const isInside = isWithin(realRoot, absolute) || isWithin(resolve(root), absolute);
+    throw isInside ? error : outsideError(root, filePath);
+  }
+  if (!isWithin(realRoot, path)) throw outsideError(root, filePath);
+  return { path, relativePath: relative(realRoot, path).split(sep).join("/") };
+}
+
+/**
+ * Reads a regular file of the project. What is read is the file that was checked, even when somebody exchanges it or a
+ * directory above it for a link in between.
+ *
+ * @param maxBytes the most bytes to read; of a larger file, one byte more is read, which tells that it is larger
+ * @throws DriverError as `resolveInProject`; `FILE_NOT_FOUND` when it is not a regular file, `FILE_NOT_READABLE` when it may
+ *   not be read
+ */
+export function readInProject(root: string, filePath: string, maxBytes: number): ProjectFile {
+  const place = resolveInProject(root, filePath);
+  let descriptor: number;
+  try {
+    // O_NONBLOCK: opening a FIFO would otherwise wait for its other end.
+    descriptor = openSync(place.path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch (error) {
+    throw fileError(error, filePath);
+  }
+  try {
+    const opened = fstatSync(descriptor);
+    if (!opened.isFile()) throw new DriverError("FILE_NOT_FOUND", `${filePath} is not a regular file.`);
+    assertUnmoved(root, filePath, place, opened);
+    return { ...place, bytes: readAll(descriptor, Math.min(opened.size, maxBytes), maxBytes), mtimeMs: opened.mtimeMs };
+  } catch (error) {
+    throw error instanceof DriverError ? error : fileError(error, filePath);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** O_NOFOLLOW looks at the last part of a path only: a directory above could have become a link since it was resolved. */
+function assertUnmoved(root: string, filePath: string, place: ProjectPath, opened: Stats): void {
+  const now = resolveInProject(root, filePath);
+  const found = lstatSync(now.path);
+  if (now.path !== place.path || found.ino !== opened.ino || found.dev !== opened.dev) {
+    throw new DriverError("FILE_NOT_FOUND", `${filePath} was replaced while it was read.`, { hint: "Try again." });
+  }
+}
+
+/** Reads to the end, since a file may have grown, but no further than one byte past `maxBytes`. */
+function readAll(descriptor: number, expectedBytes: number, maxBytes: number): Buffer {
+  let buffer = Buffer.allocUnsafe(expectedBytes + 1);
+  let length = 0;
+  for (;;) {
+    const read = readSync(descriptor, buffer, length, buffer.length - length, null);
+    length += read;
+    if (read === 0 || length > maxBytes) return buffer.subarray(0, length);
+    if (length === buffer.length) {
+      const larger = Buffer.allocUnsafe(Math.min(buffer.length * 2, maxBytes + 1));
+      buffer.copy(larger, 0, 0, length);
+      buffer = larger;
+    }
+  }
+}
+
+function isWithin(root: string, path: string): boolean {
+  const way = relative(root, path);
+  return way === "" || (way !== ".." && !way.startsWith(`..${sep}`) && !isAbsolute(way));
+}
+
+function realPath(path: string, named: string): string {
+  try {
+    return realpathSync.native(path);
+  } catch (error) {
+    throw fileError(error, named);
+  }
+}
+
+function outsideError(root: string, filePath: string): DriverError {
+  return new DriverError("PATH_OUTSIDE_PROJECT", `${filePath} lies outside the project's root directory ${root}.`, {
+    field: "file_path",
+  });
+}
+
+function fileError(error: unknown, filePath: string): DriverError {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  if (MISSING_CODES.has(code)) {
+    return new DriverError("FILE_NOT_FOUND", `${filePath} does not exist.`, { cause: error });
+  }
+  if (code === "EACCES" || code === "EPERM") {
+    return new DriverError("FILE_NOT_READABLE", `${filePath} may not be read by this process.`, {
+      hint: "Check the permissions of the file and of the directories above it.",
       cause: error,
     });
   }
-}
-
-function outside(filePath: string, root: string): DriverError {
-  return new DriverError("PATH_OUTSIDE_PROJECT", `${filePath} is not inside the project's root ${root}.`, {
-    field: "file_path",
-  });
+  const message = error instanceof Error ? error.message : String(error);
+  return new DriverError("FILE_NOT_READABLE", `${filePath} cannot be read: ${message}.`, { cause: error });
 }

@@ -2,8 +2,9 @@ import type { Connection, Statement } from "../sqlite/connection.js";
 import { foldName } from "../sqlite/identifiers.js";
 
 /**
- * The driver's own tables, beside the managed ones: the sequence of commits, and the answers to writes that carried a
- * `request_id`. `driver_requests.id` grows with time, so the oldest answers are the smallest ids.
+ * The driver's own tables, beside the managed ones: the sequence of commits, the answers to writes that carried a
+ * `request_id`, and projects whose edges between files are not resolved yet. `driver_requests.id` grows with time, so the
+ * oldest answers are the smallest ids.
  */
 const DRIVER_TABLES = `
   CREATE TABLE IF NOT EXISTS main.driver_state (
@@ -16,9 +17,12 @@ const DRIVER_TABLES = `
     request_id TEXT NOT NULL UNIQUE,
     request_hash BLOB NOT NULL,
     response BLOB NOT NULL
+  );
+  CREATE TABLE IF NOT EXISTS main.driver_unresolved (
+    project_id TEXT PRIMARY KEY NOT NULL
   );`;
 
-const DRIVER_TABLE_NAMES: ReadonlySet<string> = new Set(["driver_state", "driver_requests"]);
+const DRIVER_TABLE_NAMES: ReadonlySet<string> = new Set(["driver_state", "driver_requests", "driver_unresolved"]);
 
 /** True for the driver's own tables, in any case: no client may write or drop them. */
 export function isDriverTable(name: string): boolean {
@@ -30,7 +34,7 @@ export function isDriverTable(name: string): boolean {
  * through another object, a trigger or a view, must name them when it is created.
  */
 export function mentionsDriverTable(sql: string): boolean {
-  return /(?<![\p{L}\p{N}_$])driver_(?:state|requests)(?![\p{L}\p{N}_$])/iu.test(sql);
+  return /(?<![\p{L}\p{N}_$])driver_(?:state|requests|unresolved)(?![\p{L}\p{N}_$])/iu.test(sql);
 }
 
 /** Answers kept for repeated requests. A client repeats within seconds; this lasts for minutes at full load. */
@@ -49,6 +53,10 @@ export class DriverTables {
   readonly #remember: Statement;
   readonly #forget: Statement;
 
+  readonly #mark: Statement;
+  readonly #clear: Statement;
+  readonly #marked: Statement;
+
   constructor(connection: Connection) {
     connection.exec(DRIVER_TABLES);
     this.#commitSeq = connection
@@ -62,12 +70,28 @@ export class DriverTables {
     this.#remember = connection.prepare(
       "INSERT INTO main.driver_requests (request_id, request_hash, response) VALUES (?, ?, ?)",
     );
+    this.#mark = connection.prepare("INSERT OR IGNORE INTO main.driver_unresolved (project_id) VALUES (?)");
+    this.#clear = connection.prepare("DELETE FROM main.driver_unresolved WHERE project_id = ?");
+    this.#marked = connection.prepare("SELECT project_id FROM main.driver_unresolved").pluck();
     this.#forget = connection.prepare("DELETE FROM main.driver_requests WHERE id <= ?");
   }
 
   /** Number of the last commit; grows by one with every commit that changed something. */
   commitSeq(): bigint {
     return this.#commitSeq.get() as bigint;
+  }
+
+  /** From now on the project has files whose edges to other files are not resolved. */
+  markUnresolved(projectId: string): void {
+    this.#mark.run(projectId);
+  }
+
+  clearUnresolved(projectId: string): void {
+    this.#clear.run(projectId);
+  }
+
+  unresolvedProjects(): string[] {
+    return this.#marked.all() as string[];
   }
 
   setCommitSeq(commitSeq: bigint): void {

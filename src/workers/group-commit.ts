@@ -5,14 +5,14 @@ import type { Statement } from "../sqlite/connection.js";
 import { fromSqliteError } from "../sqlite/errors.js";
 import type { DriverTables } from "./driver-tables.js";
 import type { WorkerCall } from "./host.js";
-import type { UnaryOperation } from "./operations/operation.js";
+import type { WriteOperation } from "./operations/operation.js";
 import { RequestField, stringField } from "./request-fields.js";
-import type { Session } from "./session.js";
 import type { StatementGuard } from "./watchdog.js";
+import type { WriterSession } from "./writer-session.js";
 
 /** A write that waits to be run. */
 export interface PendingWrite extends WorkerCall {
-  readonly run: UnaryOperation;
+  readonly run: WriteOperation;
 }
 
 /** What a write came to: the response to send once the commit has returned, or why there is none. */
@@ -51,7 +51,7 @@ type Attempt =
  * `inTransaction` is looked at after every write, and the writes that went down with a culprit run again without it.
  */
 export class GroupCommit {
-  readonly #session: Session;
+  readonly #session: WriterSession;
   readonly #tables: DriverTables;
   readonly #guard: StatementGuard;
   readonly #failpoints: Failpoints;
@@ -61,10 +61,10 @@ export class GroupCommit {
   readonly #release: Statement;
   readonly #rollbackTo: Statement;
 
-  constructor(session: Session, tables: DriverTables, guard: StatementGuard, failpoints: Failpoints = {}) {
+  constructor(session: WriterSession, guard: StatementGuard, failpoints: Failpoints = {}) {
     const { connection } = session;
     this.#session = session;
-    this.#tables = tables;
+    this.#tables = session.tables;
     this.#guard = guard;
     this.#failpoints = failpoints;
     this.#begin = connection.prepare("BEGIN IMMEDIATE");

@@ -20,8 +20,8 @@ export interface StoreFileRequest {
   readonly isPartOfProject: boolean;
 }
 
-/** Asks the writer to remove the rows of files that are gone. */
-export interface RemoveFilesRequest {
+/** Asks the writer to end an IndexProject: to remove the rows of files that are gone, and to resolve edges between files. */
+export interface FinishProjectRequest {
   readonly projectId: string;
   /** Absolute. */
   readonly paths: readonly string[];
@@ -41,6 +41,14 @@ export interface ProjectScan {
   readonly deletedPaths: readonly string[];
   /** Directories that could not be read, and why. */
   readonly unreadable: readonly { readonly path: string; readonly message: string }[];
+}
+
+export interface InspectedTables {
+  readonly isTemporary: boolean;
+}
+
+export interface FinishedProject {
+  readonly filesRemoved: number;
 }
 
 /** A file that could not be indexed; stored in `indexing_errors`. */

@@ -14,7 +14,7 @@ import { parseSource } from "../indexer/parse.js";
 import { walkProject } from "../indexer/project-walk.js";
 import { createFileStore, type FileStore } from "../indexer/store.js";
 import { monotonicMs } from "../observability/clock.js";
-import { type ConfinedFile, openInProject } from "../security/path-confinement.js";
+import { type ProjectFile, readInProject } from "../security/path-confinement.js";
 import { openConnection, type Statement } from "../sqlite/connection.js";
 import { fromSqliteError } from "../sqlite/errors.js";
 import { announce, type WorkerCall, WorkerHost, workerOptions } from "./host.js";
@@ -80,7 +80,7 @@ async function work(): Promise<void> {
   isWorking = true;
   for (let call = calls.shift(); call !== undefined; call = calls.shift()) {
     try {
-      if (call.operation === "scanProject") host.respond(call.id, scanProject(call));
+      if (call.operation === "scanProject") host.respond(call.id, await scanProject(call));
       else if (call.operation === "indexFiles") await indexFiles(call);
       else throw new DriverError("INTERNAL", `A parser has no operation ${call.operation}.`);
     } catch (error) {
@@ -125,14 +125,10 @@ async function creditFor(callId: number): Promise<void> {
 async function indexFile(request: IndexFilesRequest, root: string, path: string): Promise<Buffer> {
   const { projectId, isPartOfProject } = request;
   try {
-    const file = openInProject(root, path);
-    try {
-      const language = languageOf(file.path, file.read(SNIFFED_BYTES).toString("latin1"));
-      if (isPartOfProject && language === null && !isText(file)) return fileResult(FileResultKind.SKIPPED, EMPTY);
-      return await indexOpenFile(request, file);
-    } finally {
-      file.close();
+    if (isPartOfProject && languageOf(path, "") === null && !isIndexable(root, path)) {
+      return fileResult(FileResultKind.SKIPPED, EMPTY);
     }
+    return await indexBytes(request, readInProject(root, path, limits.maxFileBytes));
   } catch (thrown) {
     const error = fromSqliteError(thrown);
     const type = thrown instanceof IndexingError ? thrown.type : ERROR_TYPE_OF_REASON[error.reason];
@@ -145,12 +141,11 @@ async function indexFile(request: IndexFilesRequest, root: string, path: string)
   }
 }
 
-async function indexOpenFile(
+async function indexBytes(
   { projectId, force, isPartOfProject }: IndexFilesRequest,
-  file: ConfinedFile,
+  file: ProjectFile,
 ): Promise<Buffer> {
-  if (file.size > limits.maxFileBytes) throw tooLarge(file);
-  const bytes = file.read();
+  const { bytes } = file;
   const contentHash = createHash("sha256").update(bytes).digest("hex");
   const known = index().store.findFile(projectId, file.path);
   if (!force && known?.contentHash === contentHash) {
@@ -177,23 +172,20 @@ async function indexOpenFile(
   return fileResult(FileResultKind.STORE, encodeMessage(storeRequest));
 }
 
-/** True for what may be stored as text: no binary file, and not too large. */
-function isText(file: ConfinedFile): boolean {
-  return file.size <= limits.maxFileBytes && !file.read(SNIFFED_BYTES).includes(0);
+/** True for a file whose first bytes say that it is text; what is too large is found out, and told, when all is read. */
+function isIndexable(root: string, path: string): boolean {
+  return !readInProject(root, path, SNIFFED_BYTES).bytes.includes(0);
 }
 
-function tooLarge({ relativePath, size }: ConfinedFile): IndexingError {
-  return new IndexingError(
-    "too_large",
-    `${relativePath} has ${size} bytes, more than the limit of ${limits.maxFileBytes}.`,
-    { hint: "Raise max-file-bytes, or leave the file out of the project." },
-  );
-}
-
-function scanProject({ request }: WorkerCall): Buffer {
+async function scanProject({ request }: WorkerCall): Promise<Buffer> {
   const { projectId, paths } = decodeMessage<ScanProjectRequest>(request);
   const root = rootOf(projectId);
-  const { files, unreadable } = walkProject(root);
+  const files: string[] = [];
+  const unreadable: { path: string; message: string }[] = [];
+  for await (const found of walkProject(root)) {
+    if (found.kind === "file") files.push(found.relativePath);
+    else unreadable.push({ path: found.relativePath, message: found.message });
+  }
   const wanted = paths.map((path) => relative(root, resolve(root, path)).replaceAll(sep, "/"));
   const isWanted = (path: string): boolean =>
     wanted.length === 0 || wanted.some((start) => start === "" || path === start || path.startsWith(`${start}/`));

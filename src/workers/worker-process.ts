@@ -30,10 +30,16 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
 }
 
-interface Outstanding {
+/** What becomes of the answers to one call. */
+interface Receiver {
   onMessage(message: Buffer): void;
   onEnd(): void;
   onError(error: Error): void;
+}
+
+interface Outstanding extends Receiver {
+  /** Forgets the caller's signal, which may live longer than the call. */
+  release(): void;
 }
 
 /** How many messages of a stream may be on their way: one is sent while the next is made. */
@@ -109,12 +115,7 @@ export class WorkerProcess {
    */
   call(operation: string, request: Uint8Array, options: CallOptions): Promise<Buffer> {
     return new Promise((resolve, reject) => {
-      const callId = this.#start(operation, request, options, {
-        onMessage: resolve,
-        onEnd: () => undefined,
-        onError: reject,
-      });
-      if (callId !== null) this.#cancelOnAbort(callId, options.signal);
+      this.#start(operation, request, options, { onMessage: resolve, onEnd: () => undefined, onError: reject });
     });
   }
 
@@ -140,7 +141,6 @@ export class WorkerProcess {
     const state = (): { error: Error | null } | null => end;
     try {
       if (callId !== null) {
-        this.#cancelOnAbort(callId, options.signal);
         for (let credit = 0; credit < STREAM_WINDOW; credit++) this.#channel.send(callId, FrameKind.PULL);
       }
       for (;;) {
@@ -171,18 +171,20 @@ export class WorkerProcess {
     operation: string,
     request: Uint8Array,
     { deadlineMs, signal }: CallOptions,
-    call: Outstanding,
+    receiver: Receiver,
   ): number | null {
     if (!this.#isAlive) {
-      call.onError(new WorkerLostError(this.#kind, "it was already gone"));
+      receiver.onError(new WorkerLostError(this.#kind, "it was already gone"));
       return null;
     }
     if (signal?.aborted) {
-      call.onError(cancelled());
+      receiver.onError(cancelled());
       return null;
     }
     const callId = this.#nextCallId();
-    this.#outstanding.set(callId, call);
+    const onAbort = (): void => this.#cancel(callId);
+    signal?.addEventListener("abort", onAbort, { once: true });
+    this.#outstanding.set(callId, { ...receiver, release: () => signal?.removeEventListener("abort", onAbort) });
     this.#channel.send(callId, FrameKind.CALL, encodeCall({ operation, deadlineMs }, request));
     return callId;
   }
@@ -194,14 +196,11 @@ export class WorkerProcess {
     return this.#lastCallId;
   }
 
-  #cancelOnAbort(callId: number, signal: AbortSignal | undefined): void {
-    signal?.addEventListener("abort", () => this.#cancel(callId), { once: true });
-  }
-
   #cancel(callId: number): void {
     const call = this.#outstanding.get(callId);
     if (call === undefined) return;
     this.#outstanding.delete(callId);
+    call.release();
     if (this.#isAlive) this.#channel.send(callId, FrameKind.CANCEL);
     call.onError(cancelled());
   }
@@ -218,6 +217,7 @@ export class WorkerProcess {
       return;
     }
     this.#outstanding.delete(callId);
+    call.release();
     if (kind === FrameKind.RESPONSE) call.onMessage(payload);
     else if (kind === FrameKind.END) call.onEnd();
     else call.onError(DriverError.fromJSON(JSON.parse(payload.toString()) as SerializedDriverError));
@@ -232,6 +232,7 @@ export class WorkerProcess {
   #failOutstanding(killedCallId: number, how: string): void {
     let isFirst = true;
     for (const [callId, call] of this.#outstanding) {
+      call.release();
       call.onError(callId === killedCallId ? stopped() : new WorkerLostError(this.#kind, how, isFirst));
       isFirst = false;
     }

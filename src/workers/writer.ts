@@ -7,14 +7,15 @@ import { statSync } from "node:fs";
 import { DriverError } from "../errors.js";
 import { type Connection, openConnection } from "../sqlite/connection.js";
 import { fromSqliteError } from "../sqlite/errors.js";
-import { DriverTables } from "./driver-tables.js";
 import { CommitFailedError, GroupCommit, type Outcome, type PendingWrite } from "./group-commit.js";
 import { announce, exitWorker, type WorkerCall, WorkerHost, workerOptions } from "./host.js";
-import { commitResponse, connectDatabase, EXCLUSIVE_OPERATIONS } from "./operations/exclusive.js";
+import { connectDatabase } from "./operations/connect.js";
+import { commitResponse, EXCLUSIVE_OPERATIONS } from "./operations/exclusive.js";
 import { READ_OPERATIONS, STREAM_OPERATIONS, WRITE_OPERATIONS } from "./operations/tables.js";
 import type { DatabaseWorkerOptions } from "./reader.js";
-import { assertStatementGateWorks, Session } from "./session.js";
+import { assertStatementGateWorks } from "./session.js";
 import { StreamRunner } from "./stream-runner.js";
+import { WriterSession } from "./writer-session.js";
 
 /** What the writer tells the main process when it serves. */
 export interface WriterInfo {
@@ -34,8 +35,7 @@ const COMMIT_FAILURE_WINDOW_MS = 60_000;
 
 const { databasePath, limits } = workerOptions<DatabaseWorkerOptions>();
 
-let session: Session;
-let tables: DriverTables;
+let session: WriterSession;
 let commits: GroupCommit;
 let lastCommitFailureMs = Number.NEGATIVE_INFINITY;
 const queue: WorkerCall[] = [];
@@ -85,7 +85,8 @@ function takeExclusive(): boolean {
   const run = call && EXCLUSIVE_OPERATIONS[call.operation];
   if (call === undefined || run === undefined) return false;
   queue.shift();
-  answer(call, () => run(session, call.request, { tables, log: (line) => host.log("warn", line) }));
+  answer(call, () => run(session, call.request));
+  committed();
   return true;
 }
 
@@ -120,7 +121,7 @@ function acknowledge(callId: number, outcome: Outcome | undefined): void {
 }
 
 function committed(): void {
-  host.event({ type: "committed", commitSeq: tables.commitSeq().toString() });
+  host.event({ type: "committed", commitSeq: session.tables.commitSeq().toString() });
 }
 
 /** The open interactive transaction: its calls run one by one, each in a savepoint. */
@@ -200,7 +201,7 @@ function afterCommitFailure(error: DriverError): void {
     open();
     const verdict: unknown = session.connection.pragma("quick_check(1)", { simple: true });
     if (verdict !== "ok") throw new DriverError("DATABASE_CORRUPT", `quick_check says: ${String(verdict)}.`);
-    host.event({ type: "reopened", commitSeq: tables.commitSeq().toString() });
+    host.event({ type: "reopened", commitSeq: session.tables.commitSeq().toString() });
   } catch (fatal) {
     host.log("error", "the writer cannot go on after a failed commit", { reason: DriverError.from(fatal).message });
     host.flush();
@@ -229,17 +230,16 @@ function truncateWal(connection: Connection): void {
 
 function open(): void {
   const connection = openConnection(databasePath, { role: "writer" });
-  session = new Session(connection, limits);
-  tables = new DriverTables(connection);
-  commits = new GroupCommit(session, tables, host.guard);
+  session = new WriterSession(connection, limits, (line) => host.log("warn", line));
+  commits = new GroupCommit(session, host.guard);
 }
 
 await announce(host, () => {
   assertStatementGateWorks();
   open();
   const info: WriterInfo = {
-    ...connectDatabase(session, (line) => host.log("warn", line)),
-    commitSeq: tables.commitSeq().toString(),
+    ...connectDatabase(session),
+    commitSeq: session.tables.commitSeq().toString(),
     sqliteVersion: session.connection.prepare("SELECT sqlite_version()").pluck().get() as string,
   };
   return info;

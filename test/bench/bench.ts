@@ -2,10 +2,14 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
+import { benchIndexProject } from "./index-project.js";
 import type { Ratio } from "./rounds.js";
 import { benchSql } from "./sql.js";
 
-const BENCHMARKS: Readonly<Record<string, (folder: string) => Promise<Ratio[]>>> = { sql: benchSql };
+const BENCHMARKS: Readonly<Record<string, (folder: string) => Promise<Ratio[]>>> = {
+  sql: benchSql,
+  index: benchIndexProject,
+};
 
 const wanted = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(BENCHMARKS);
 process.stdout.write(`${cpus().length} cores (${cpus()[0]?.model}), Node ${process.version}\n`);

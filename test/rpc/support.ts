@@ -91,9 +91,6 @@ export function unaryEngine(run: (request: Buffer, context: CallContext) => Prom
   return engineOf({ unary: (_method, request, context) => run(request, context) });
 }
 
-export const EXECUTE = DriverService.method.execute;
-export const QUERY = DriverService.method.query;
-
 /** The path, serializer and deserializer of a method: messages in bytes. */
 export function raw(method: MethodName) {
   return methodDefinition(DriverService.method[method]);

@@ -33,7 +33,9 @@ export const DEPENDENTS = {
   "a full-text index": `
     CREATE VIRTUAL TABLE files_fts USING fts5(path, content = 'files', content_rowid = 'id');
     CREATE TRIGGER files_fts_insert AFTER INSERT ON files
-      BEGIN INSERT INTO files_fts (rowid, path) VALUES (new.id, new.path); END;`,
+      BEGIN INSERT INTO files_fts (rowid, path) VALUES (new.id, new.path); END;
+    CREATE TRIGGER files_fts_delete AFTER DELETE ON files
+      BEGIN INSERT INTO files_fts (files_fts, rowid, path) VALUES ('delete', old.id, old.path); END;`,
 } as const;
 
 export type DependentKind = keyof typeof DEPENDENTS;

@@ -9,13 +9,13 @@ import {
 import { type Value, ValueSchema } from "../../gen/code_analysis/driver/v1/value_pb.js";
 import { DriverError, type Reason } from "../../src/errors.js";
 import { openConnection } from "../../src/sqlite/connection.js";
-import { DriverTables } from "../../src/workers/driver-tables.js";
 import { GroupCommit } from "../../src/workers/group-commit.js";
 import type { WorkerLimits } from "../../src/workers/limits.js";
-import type { StreamOperation, UnaryOperation } from "../../src/workers/operations/operation.js";
+import type { StreamOperation, UnaryOperation, WriteOperation } from "../../src/workers/operations/operation.js";
 import { Session } from "../../src/workers/session.js";
 import { StatementGuard } from "../../src/workers/watchdog.js";
 import type { SqliteValue } from "../../src/workers/wire-writer.js";
+import { WriterSession } from "../../src/workers/writer-session.js";
 
 const LIMITS: WorkerLimits = {
   maxExecuteRows: 1_000,
@@ -30,27 +30,27 @@ const LIMITS: WorkerLimits = {
 
 /** Operations on a real database file, run as the writer and a reader process run them. */
 export class TestDatabase {
-  readonly writer: Session;
+  readonly writer: WriterSession;
   readonly reader: Session;
   readonly #groupCommit: GroupCommit;
 
   constructor(path: string, limits: Partial<WorkerLimits> = {}) {
     const connection = openConnection(path, { role: "writer" });
-    this.writer = new Session(connection, { ...LIMITS, ...limits });
-    this.#groupCommit = new GroupCommit(this.writer, new DriverTables(connection), new StatementGuard());
+    this.writer = new WriterSession(connection, { ...LIMITS, ...limits }, () => undefined);
+    this.#groupCommit = new GroupCommit(this.writer, new StatementGuard());
     this.reader = new Session(openConnection(path, { role: "reader" }), { ...LIMITS, ...limits });
   }
 
   /** Runs a write in a group commit of its own and decodes the answer. */
   write<Request extends DescMessage, Response extends DescMessage>(
-    run: UnaryOperation,
+    run: WriteOperation,
     [request, response]: readonly [Request, Response],
     message: MessageInitShape<Request>,
   ): MessageShape<Response> {
     return fromBinary(response, this.writeBytes(run, toBinary(request, create(request, message))));
   }
 
-  writeBytes(run: UnaryOperation, request: Uint8Array): Uint8Array {
+  writeBytes(run: WriteOperation, request: Uint8Array): Uint8Array {
     const call = {
       id: 1,
       operation: run.name,

@@ -1,6 +1,7 @@
 import { realpathSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import type { DriverClient } from "../../client/client.js";
+import { IndexPhase, type IndexProgress } from "../../client/messages.js";
 import { DriverError } from "../../errors.js";
 import { startProgress } from "../progress.js";
 import type { Terminal } from "../terminal.js";
@@ -43,13 +44,17 @@ export async function indexDirectory(
       failures.push(...message.failures);
       const { progress, summary } = message;
       if (progress !== undefined)
-        bar.update(Number(progress.filesDone), Number(progress.filesTotal), progress.currentPath);
+        bar.update(Number(progress.filesDone), Number(progress.filesTotal), detailOf(progress));
       if (summary !== undefined && progress !== undefined) return { project, progress, summary, failures };
     }
   } finally {
     bar.stop();
   }
   throw incomplete(`ended indexing ${directory} without a summary`);
+}
+
+function detailOf({ phase, currentPath }: IndexProgress): string {
+  return phase === IndexPhase.FINISHING ? "connecting the files" : currentPath;
 }
 
 function incomplete(what: string): DriverError {

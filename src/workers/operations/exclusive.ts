@@ -1,23 +1,17 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { CommitTransactionResponseSchema } from "../../../gen/code_analysis/driver/v1/transaction_pb.js";
 import { DriverError } from "../../errors.js";
-import type { DriverTables } from "../driver-tables.js";
+import { isTempTableFailure } from "../../schema/recovery.js";
+import { inspectRecoveryState } from "../../schema/recovery-states.js";
+import { decodeMessage, encodeMessage, type InspectedTables } from "../index-messages.js";
 import { RequestField, stringField } from "../request-fields.js";
-import type { Session } from "../session.js";
-import type { UnaryOperation } from "./operation.js";
-
-/** What an exclusive operation may use beside its session. */
-export interface ExclusiveContext {
-  readonly tables: DriverTables;
-  /** Writes one line of the log at level warn. */
-  readonly log: (line: string) => void;
-}
-
-/** An operation that runs on the writer outside of group commit and controls transactions itself. */
-export type ExclusiveOperation = (session: Session, request: Uint8Array, context: ExclusiveContext) => Uint8Array;
+import { finishProject } from "./indexing.js";
+import type { ExclusiveOperation, WriteOperation } from "./operation.js";
+import { recover, syncSchema } from "./schema.js";
 
 const EMPTY = Buffer.alloc(0);
 
+/** Operations that have the writer's connection to themselves. */
 export const EXCLUSIVE_OPERATIONS: Readonly<Record<string, ExclusiveOperation>> = {
   beginTransaction: ({ connection }) => {
     connection.exec("BEGIN IMMEDIATE");
@@ -26,7 +20,7 @@ export const EXCLUSIVE_OPERATIONS: Readonly<Record<string, ExclusiveOperation>> 
   /** There is none, or it would have been answered inside: SQLite has rolled it back already. */
   rollbackTransaction: () => EMPTY,
   /** The transaction is gone: answers a repeated commit from the request log. */
-  commitTransaction: (_session, request, { tables }) => {
+  commitTransaction: ({ tables }, request) => {
     const requestId = stringField(request, RequestField.REQUEST_ID);
     const earlier = requestId === "" ? undefined : tables.findRequest(requestId);
     if (earlier !== undefined) return earlier.response;
@@ -38,16 +32,20 @@ export const EXCLUSIVE_OPERATIONS: Readonly<Record<string, ExclusiveOperation>> 
     connection.pragma("wal_checkpoint(TRUNCATE)");
     return EMPTY;
   },
+  /** Whether a failure (its message) has to do with a temporary table of a migration, or the database is in such a state. */
+  inspectTempTables: ({ connection, schema }, request) => {
+    const { message } = decodeMessage<{ message: string }>(request);
+    const tables = schema.managedTables;
+    const isTemporary =
+      isTempTableFailure(new Error(message), tables) ||
+      inspectRecoveryState(connection, tables).some(({ action }) => action !== "none");
+    return encodeMessage({ isTemporary } satisfies InspectedTables);
+  },
+  finishProject,
+  recover,
+  syncSchema,
 };
 
 /** The answer to `CommitTransaction`, made inside the transaction so that it is remembered with it. */
-export const commitResponse: UnaryOperation = ({ commitSeq }) =>
+export const commitResponse: WriteOperation = ({ commitSeq }) =>
   toBinary(CommitTransactionResponseSchema, create(CommitTransactionResponseSchema, { commitSeq }));
-
-/** Brings a database that was just opened into the state in which it can be served: recovery, then missing tables. */
-export function connectDatabase(
-  _session: Session,
-  _log: (line: string) => void,
-): { recovery: string; schemaHash: string } {
-  return { recovery: "", schemaHash: "" };
-}

@@ -2,51 +2,110 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { IndexFileResponseSchema } from "../../../gen/code_analysis/driver/v1/index_pb.js";
 import { createEdgeResolver, type EdgeResolver } from "../../indexer/cross-references.js";
 import { createFileStore, type FileChange, type FileStore } from "../../indexer/store.js";
-import type { Connection } from "../../sqlite/connection.js";
-import { decodeMessage, encodeMessage, type FileFailure, type FinishProjectRequest, type StoreFileRequest } from "../index-messages.js";
-import type { UnaryOperation } from "./operation.js";
+import {
+  decodeMessage,
+  encodeMessage,
+  type FileFailure,
+  type FinishedProject,
+  type FinishProjectRequest,
+  type StoreFileRequest,
+} from "../index-messages.js";
+import type { WriterSession } from "../writer-session.js";
+import type { ExclusiveOperation, WriteOperation } from "./operation.js";
 
-/** What the writer keeps for indexing, beside its connection. */
+/** What the writer keeps for indexing, beside its session. */
 interface IndexWriter {
   readonly store: FileStore;
   readonly edges: EdgeResolver;
-  /** Files of a running IndexProject whose edges are not resolved yet, by project. */
+  /** Files whose edges to other files wait for the end of an IndexProject, by project. */
   readonly unresolved: Map<string, FileChange[]>;
 }
 
-const indexWriters = new WeakMap<Connection, IndexWriter>();
+const indexWriters = new WeakMap<WriterSession, IndexWriter>();
 
-function indexWriterOf(connection: Connection): IndexWriter {
-  let writer = indexWriters.get(connection);
+/** Made when it is first needed: its statements compile only in a database that has the tables. */
+function indexWriterOf(session: WriterSession): IndexWriter {
+  let writer = indexWriters.get(session);
   if (writer === undefined) {
+    const { connection } = session;
     writer = { store: createFileStore(connection), edges: createEdgeResolver(connection), unresolved: new Map() };
-    indexWriters.set(connection, writer);
+    indexWriters.set(session, writer);
   }
   return writer;
 }
 
-/** Stores what a parser made of a file; answers an encoded `IndexFileResponse`. */
-export const storeFile: UnaryOperation = ({ connection, commitSeq }, bytes) => {
+/** Stores what a parser made of a file (`StoreFileRequest`); answers an encoded `IndexFileResponse`. */
+export const storeFile: WriteOperation = (session, bytes) => {
   const { file, isPartOfProject } = decodeMessage<StoreFileRequest>(bytes);
-  const { store, edges, unresolved } = indexWriterOf(connection);
+  const { projectId, parsed } = file;
+  const { store, edges, unresolved } = indexWriterOf(session);
   const change = store.storeFile(file);
   if (isPartOfProject) {
-    const changes = unresolved.get(file.projectId);
-    if (changes === undefined) unresolved.set(file.projectId, [change]);
+    session.tables.markUnresolved(projectId);
+    const changes = unresolved.get(projectId);
+    if (changes === undefined) unresolved.set(projectId, [change]);
     else changes.push(change);
   } else {
-    edges.resolve(file.projectId, [change]);
+    edges.resolve(projectId, [change]);
   }
   const counts = isPartOfProject ? change.counts : store.countRows(change.fileId);
-  const { parsed } = file;
   const response = create(IndexFileResponseSchema, {
     fileId: BigInt(change.fileId),
     filePath: file.relativePath,
     language: parsed.language ?? "",
     lines: parsed.lineCount,
-    counts: Object.fromEntries(Object.entries(counts).map(([name, count]) => [name, BigInt(count)])),
-    problems: parsed.problems.map(({ type, message, line }) => ({ errorType: type, message, ...(line !== null && { line }) })),
-    commitSeq,
+    counts: {
+      classes: BigInt(counts.classes),
+      methods: BigInt(counts.methods),
+      functions: BigInt(counts.functions),
+      imports: BigInt(counts.imports),
+      usages: BigInt(counts.usages),
+      content: BigInt(counts.content),
+      crossReferences: BigInt(counts.crossReferences),
+    },
+    problems: parsed.problems.map(({ type, message, line }) => ({
+      errorType: type,
+      message,
+      ...(line !== null && { line }),
+    })),
+    commitSeq: session.commitSeq,
   });
   return toBinary(IndexFileResponseSchema, response);
 };
+
+/** Stores why a file could not be indexed (`FileFailure`). */
+export const storeFailure: WriteOperation = (session, bytes) => {
+  const { projectId, path, type, error } = decodeMessage<FileFailure>(bytes);
+  indexWriterOf(session).store.storeFailure(projectId, path, type, error.message);
+  return Buffer.alloc(0);
+};
+
+/**
+ * Ends an IndexProject (`FinishProjectRequest`): removes the files that are gone and resolves the edges between files. Answers a
+ * `FinishedProject`.
+ */
+export const finishProject: ExclusiveOperation = (session, bytes) => {
+  const { projectId, paths } = decodeMessage<FinishProjectRequest>(bytes);
+  const { store, edges, unresolved } = indexWriterOf(session);
+  const finished = session.commitAlone((): FinishedProject => {
+    const removed = paths.map((path) => store.removeFile(projectId, path)).filter((change) => change !== null);
+    edges.resolve(projectId, [...(unresolved.get(projectId) ?? []), ...removed]);
+    session.tables.clearUnresolved(projectId);
+    return { filesRemoved: removed.length };
+  });
+  unresolved.delete(projectId);
+  return encodeMessage(finished);
+};
+
+/** Makes the edges anew of projects whose IndexProject was cut short when an earlier process ended. */
+export function resolveLeftovers(session: WriterSession): void {
+  const projectIds = session.tables.unresolvedProjects();
+  if (projectIds.length === 0) return;
+  const { edges } = indexWriterOf(session);
+  session.commitAlone(() => {
+    for (const projectId of projectIds) {
+      edges.resolveAll(projectId);
+      session.tables.clearUnresolved(projectId);
+    }
+  });
+}

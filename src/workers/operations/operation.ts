@@ -1,9 +1,16 @@
 import { type DescMessage, fromBinary, type MessageShape } from "@bufbuild/protobuf";
 import { DriverError } from "../../errors.js";
 import type { Session } from "../session.js";
+import type { WriterSession } from "../writer-session.js";
 
 /** Answers one request. Runs inside a savepoint on the writer and in autocommit on a reader; opens no transaction itself. */
 export type UnaryOperation = (session: Session, request: Uint8Array) => Uint8Array;
+
+/** Answers one request that only the writer can; runs inside a savepoint of the current transaction. */
+export type WriteOperation = (session: WriterSession, request: Uint8Array) => Uint8Array;
+
+/** Answers one request on the writer outside of group commits, and controls transactions itself. */
+export type ExclusiveOperation = (session: WriterSession, request: Uint8Array) => Uint8Array;
 
 /** Answers one request with many messages, each made when it is pulled. Reads only. */
 export type StreamOperation = (session: Session, request: Uint8Array) => Iterator<Uint8Array>;

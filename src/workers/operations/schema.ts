@@ -25,9 +25,8 @@ import type { Connection } from "../../sqlite/connection.js";
 import { fromSqliteError } from "../../sqlite/errors.js";
 import { foldName, inMain } from "../../sqlite/identifiers.js";
 import { isDriverTable, mentionsDriverTable } from "../driver-tables.js";
-import type { ExclusiveOperation } from "./exclusive.js";
 import { findTable, type LiveTable, requireTable } from "./live-table.js";
-import { decodeRequest, type UnaryOperation } from "./operation.js";
+import { decodeRequest, type ExclusiveOperation, type UnaryOperation } from "./operation.js";
 import { timedRecovery } from "./recovery-report.js";
 import { schemaDriftMessages } from "./schema-drift.js";
 
@@ -94,7 +93,7 @@ export const getTableInfo: UnaryOperation = ({ connection }, bytes) => {
 };
 
 /** Creates what is missing of the wanted schema, in a transaction of its own, and says what else differs. */
-export const syncSchema: ExclusiveOperation = ({ connection }, bytes, { tables }) => {
+export const syncSchema: ExclusiveOperation = ({ connection, schema, tables }, bytes) => {
   const { schemaSql = BUILT_IN_SCHEMA } = decodeRequest(SyncSchemaRequestSchema, bytes);
   if (mentionsDriverTable(schemaSql)) {
     throw new DriverError("STATEMENT_NOT_ALLOWED", "A schema may not mention the driver's own tables.", {
@@ -102,7 +101,7 @@ export const syncSchema: ExclusiveOperation = ({ connection }, bytes, { tables }
     });
   }
   return onDatabase(() => {
-    const { createdTables, createdObjects } = new SQLiteSchemaManager(connection).createMissing(schemaSql);
+    const { createdTables, createdObjects } = schema.createMissing(schemaSql);
     const commitSeq = createdTables.length + createdObjects.length > 0 ? tables.commitSeq() + 1n : 0n;
     if (commitSeq > 0n) tables.setCommitSeq(commitSeq);
     const drift = schemaDriftMessages(compareSchemas(inspectSchema(connection), wantedModel(schemaSql)));
@@ -119,9 +118,9 @@ export const syncSchema: ExclusiveOperation = ({ connection }, bytes, { tables }
 };
 
 /** Runs recovery, as on connect. */
-export const recover: ExclusiveOperation = ({ connection }, bytes, { log }) => {
+export const recover: ExclusiveOperation = ({ schema, log }, bytes) => {
   decodeRequest(RecoverRequestSchema, bytes);
-  const report = timedRecovery(() => new SQLiteSchemaManager(connection).recover({ log }));
+  const report = timedRecovery(() => schema.recover({ log }));
   return toBinary(RecoverResponseSchema, create(RecoverResponseSchema, { report }));
 };
 

@@ -1,15 +1,32 @@
-import type { StreamOperation, UnaryOperation } from "./operation.js";
+import { storeFailure, storeFile } from "./indexing.js";
+import type { StreamOperation, UnaryOperation, WriteOperation } from "./operation.js";
+import { listIndexingErrors, listProjects, registerProject } from "./project.js";
+import { getTableInfo, listTables } from "./schema.js";
 import { execute, executeBatch, query } from "./sql.js";
+import { deleteRows, insert, select, update } from "./table.js";
+import { createTable, dropTable } from "./table-ddl.js";
 
 /** Operations that change the database; the writer runs them in group commits and in interactive transactions. */
-export const WRITE_OPERATIONS: Readonly<Record<string, UnaryOperation>> = {
+export const WRITE_OPERATIONS: Readonly<Record<string, WriteOperation>> = {
   execute,
   executeBatch,
+  insert,
+  update,
+  delete: deleteRows,
+  createTable,
+  dropTable,
+  registerProject,
+  storeFile,
+  storeFailure,
 };
 
 /** Operations that only read: readers run them, and the writer does for a call inside an interactive transaction. */
 export const READ_OPERATIONS: Readonly<Record<string, UnaryOperation>> = {
   execute,
+  listTables,
+  getTableInfo,
+  listProjects,
+  listIndexingErrors,
   /** Tells that the worker is idle. */
   ping: () => Buffer.alloc(0),
 };
@@ -17,4 +34,5 @@ export const READ_OPERATIONS: Readonly<Record<string, UnaryOperation>> = {
 /** Operations that read and answer a stream; they run where `READ_OPERATIONS` do. */
 export const STREAM_OPERATIONS: Readonly<Record<string, StreamOperation>> = {
   query,
+  select,
 };

@@ -1,0 +1,31 @@
+import { SQLiteSchemaManager } from "../schema/schema-manager.js";
+import type { Connection } from "../sqlite/connection.js";
+import { inTransaction } from "../sqlite/transaction.js";
+import { DriverTables } from "./driver-tables.js";
+import type { WorkerLimits } from "./limits.js";
+import { Session } from "./session.js";
+
+/** The session of the writer: it also has the driver's own tables, the schema, and a log. */
+export class WriterSession extends Session {
+  readonly schema: SQLiteSchemaManager;
+  readonly tables: DriverTables;
+  /** Writes one line of the log at level warn. */
+  readonly log: (line: string) => void;
+
+  constructor(connection: Connection, limits: WorkerLimits, log: (line: string) => void) {
+    super(connection, limits);
+    this.schema = new SQLiteSchemaManager(connection);
+    this.tables = new DriverTables(connection);
+    this.log = log;
+  }
+
+  /** Runs `body` in a transaction of its own, which counts as one commit. */
+  commitAlone<T>(body: () => T): T {
+    return inTransaction(this.connection, () => {
+      this.commitSeq = this.tables.commitSeq() + 1n;
+      const result = body();
+      this.tables.setCommitSeq(this.commitSeq);
+      return result;
+    });
+  }
+}

@@ -38,7 +38,7 @@ interface Scope {
   readonly classScope: Scope | null;
   /** Where the parameter list ends; 0 before it was met. */
   parametersEnd: number;
-  /** Where the last parameter list inside the scope's own ends: those of functions in default values. */
+  /** Where the last region ends whose parameters are not the scope's: functions in default values and in types. */
   foreignParametersEnd: number;
   branches: number;
   context: string | null;
@@ -129,8 +129,12 @@ export class Extractor {
         }
         break;
       case "params":
-        if (scope?.parametersEnd === 0) scope.parametersEnd = end;
-        else if (scope !== undefined && end > scope.foreignParametersEnd) scope.foreignParametersEnd = end;
+        if (scope === undefined || start < scope.foreignParametersEnd) break;
+        if (scope.parametersEnd === 0) scope.parametersEnd = end;
+        else scope.foreignParametersEnd = end;
+        break;
+      case "foreign-params":
+        if (scope !== undefined && end > scope.foreignParametersEnd) scope.foreignParametersEnd = end;
         break;
       case "param":
         if (draft && draft.kind !== "class" && start < scope.parametersEnd && start >= scope.foreignParametersEnd) {

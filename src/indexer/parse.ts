@@ -90,10 +90,14 @@ function extract(
   }
 }
 
-/** The first place that the grammar could not make sense of. */
+/** The narrowest place that the grammar could not make sense of: an error around it may cover the whole file. */
 function syntaxError({ errorQuery }: LoadedGrammar, { rootNode }: Tree, isLate: () => boolean): Problem {
-  const first = rootNode.isError ? undefined : errorQuery.captures(rootNode, { progressCallback: isLate })[0];
-  const line = (first?.node.startPosition.row ?? rootNode.startPosition.row) + 1;
+  let narrowest = { units: Number.POSITIVE_INFINITY, row: rootNode.startPosition.row };
+  for (const { node } of errorQuery.captures(rootNode, { progressCallback: isLate })) {
+    const units = node.endIndex - node.startIndex;
+    if (units < narrowest.units) narrowest = { units, row: node.startPosition.row };
+  }
+  const line = narrowest.row + 1;
   return { type: "syntax_error", message: `syntax error in line ${line}`, line };
 }
 

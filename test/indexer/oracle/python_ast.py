@@ -7,7 +7,6 @@ import warnings
 
 warnings.simplefilter("ignore")
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-DEFINITIONS = (ast.ClassDef, *FUNCTIONS)
 BRANCHES = (
     ast.If, ast.For, ast.While, ast.Try, ast.TryStar, ast.ExceptHandler, ast.With, ast.IfExp, ast.match_case,
 )
@@ -21,10 +20,6 @@ def complexity(function):
                 total += 1
             elif isinstance(node, ast.BoolOp):
                 total += len(node.values) - 1
-            elif isinstance(node, DEFINITIONS):
-                total += sum(
-                    -1 for decorator in node.decorator_list for part in ast.walk(decorator) if isinstance(part, BRANCHES)
-                )
     return total
 
 

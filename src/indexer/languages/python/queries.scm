@@ -33,6 +33,9 @@
 (future_import_statement) @import
 
 (call function: [(identifier) (attribute)] @call)
+; The grammar reads `[*f()]` as a call of `*f`, and `type(x).y = z` as a type alias.
+(call function: (list_splat [(identifier) (attribute)] @call))
+(type_alias_statement "type" @call left: (type [(attribute) (subscript (attribute))]))
 
 (function_definition body: (block (pass_statement) @pass))
 (raise_statement) @raise

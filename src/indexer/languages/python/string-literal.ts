@@ -38,7 +38,7 @@ export function pythonStringValue(source: string): string | null {
     const end = closingQuote(source, start, quote);
     if (end === -1) return null;
     const body = source.slice(start, end);
-    value += prefix.includes("r") ? body : body.replace(ESCAPE, unescape);
+    value += prefix.includes("r") ? body : body.replace(ESCAPE, valueOfEscape);
     index = endOf(GAP, source, end + quote.length);
   }
   return value;
@@ -57,11 +57,11 @@ function closingQuote(source: string, start: number, quote: string): number {
   return -1;
 }
 
-function unescape(escape: string): string {
-  const kind = escape.charAt(1);
+function valueOfEscape(sequence: string): string {
+  const kind = sequence.charAt(1);
   const simple = SIMPLE_ESCAPES[kind];
   if (simple !== undefined) return simple;
   const isHexadecimal = kind === "x" || kind === "u" || kind === "U";
-  const code = isHexadecimal ? Number.parseInt(escape.slice(2), 16) : Number.parseInt(escape.slice(1), 8);
-  return code <= 0x10ffff ? String.fromCodePoint(code) : escape;
+  const code = isHexadecimal ? Number.parseInt(sequence.slice(2), 16) : Number.parseInt(sequence.slice(1), 8);
+  return code <= 0x10ffff ? String.fromCodePoint(code) : sequence;
 }

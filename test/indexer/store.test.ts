@@ -67,12 +67,12 @@ describe("storeFile()", () => {
       ["inner", 19, 20],
     ]);
     assert.deepEqual(all("SELECT name, module, import_type, line, alias FROM imports"), [
-      ["os.path", null, "import", 2, "p"],
+      ["os.path", "os.path", "import", 2, "p"],
       ["helper", ".other", "import_from", 3, "h"],
       ["Tool", ".other", "import_from", 3, null],
     ]);
     assert.deepEqual(
-      all("SELECT target_name, target_class, caller_type, callee_name, origin FROM usages ORDER BY id"),
+      all("SELECT target_name, target_class, caller_type, callee_name, origin FROM usages ORDER BY line, target_name"),
       [
         ["h", null, "method", "helper", "/pkg/other"],
         ["load", "Account", "method", null, null],
@@ -81,10 +81,6 @@ describe("storeFile()", () => {
         ["save", null, "function", null, null],
       ],
     );
-    assert.deepEqual(all("SELECT callee_name, origin FROM class_bases"), [
-      ["Base", null],
-      ["Tool", "/pkg/other"],
-    ]);
     assert.deepEqual(all("SELECT entity_type, name, scope, start_line, line, end_line FROM symbols ORDER BY id"), [
       ["file", "pkg/account.py", null, 1, 1, 21],
       ["class", "Account", "", 6, 7, 15],

@@ -340,11 +340,17 @@ function contentlessProblems(diff: SchemaDiff, operations: readonly Operation[])
 /** TEMP triggers of this connection belong to no schema that could be restored, and would fire while rows are copied. */
 function temporaryTriggers(connection: Connection, rebuilt: ReadonlySet<string>): Problem[] {
   return connection
-    .prepare<[], { name: string; tbl_name: string }>("SELECT name, tbl_name FROM temp.sqlite_schema WHERE type = 'trigger'")
+    .prepare<[], { name: string; tbl_name: string }>(
+      "SELECT name, tbl_name FROM temp.sqlite_schema WHERE type = 'trigger'",
+    )
     .all()
     .filter((trigger) => rebuilt.has(keyOf(trigger.tbl_name)))
     .map(({ name, tbl_name }) =>
-      problem(name, `The TEMP trigger ${name} on ${tbl_name} would be lost.`, "Drop it, or migrate on another connection."),
+      problem(
+        name,
+        `The TEMP trigger ${name} on ${tbl_name} would be lost.`,
+        "Drop it, or migrate on another connection.",
+      ),
     );
 }
 

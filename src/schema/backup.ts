@@ -4,7 +4,7 @@ import { DriverError } from "../errors.js";
 import { type Connection, openConnection } from "../sqlite/connection.js";
 import { fromSqliteError } from "../sqlite/errors.js";
 import { inspectSchema } from "./introspection.js";
-import { countRows } from "./preflight.js";
+import { countRows } from "./space.js";
 
 export interface BackupOptions {
   /** Where the copy goes; made when it does not exist. */

@@ -109,6 +109,9 @@ export interface TableSize {
 export interface MigrationPlan {
   /** Hash of the live schema that the plan was made for. */
   readonly baseFingerprint: string;
+  /** Of the connection that planned: another value means that others have written since. */
+  readonly dataVersion: number;
+  readonly renames: readonly ColumnRename[];
   /** After the renames. */
   readonly diff: SchemaDiff;
   readonly operations: readonly Operation[];
@@ -138,4 +141,9 @@ export function statusOf(plan: Pick<MigrationPlan, "operations" | "consents" | "
   if (plan.problems.length > 0) return "blocked";
   if (plan.operations.length === 0) return "empty";
   return plan.consents.every((consent) => consent.isAllowed) ? "ready" : "needs-consent";
+}
+
+/** A problem that no row is at fault for. */
+export function schemaProblem(object: string, message: string, hint?: string): Problem {
+  return { object, message, rows: 0, sampleRowids: [], ...(hint !== undefined && { hint }) };
 }

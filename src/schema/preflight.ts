@@ -1,5 +1,3 @@
-import { statfsSync } from "node:fs";
-import { dirname } from "node:path";
 import type { Connection } from "../sqlite/connection.js";
 import { fromSqliteError } from "../sqlite/errors.js";
 import { inMain, quoteIdentifier } from "../sqlite/identifiers.js";
@@ -16,8 +14,10 @@ import {
   keyOf,
   type Table,
 } from "./model.js";
-import type { Consent, Problem, RowFinding, TableSize } from "./plan.js";
+import type { Consent, Problem, RowFinding } from "./plan.js";
+import type { SourceName } from "./renames.js";
 import { columnTerm, PROJECTION, ProjectedRows } from "./rows.js";
+import { countRows } from "./space.js";
 
 /** What the rows of a database say about a diff. */
 export interface RowReport {
@@ -32,9 +32,6 @@ type ColumnChange = Extract<TableChange, { kind: "change-column" }>;
 type Mutable<T> = {
   -readonly [K in keyof T]: T[K] extends ReadonlySet<infer U> ? Set<U> : T[K] extends readonly (infer U)[] ? U[] : T[K];
 };
-
-/** Looks up the live name of a wanted column, which a rename hint may have changed. */
-export type SourceName = (table: string, column: string) => string;
 
 /**
  * Counts the rows that the changes in `diff` would drop, change or reject, with sample rowids. Reads only (apart from a
@@ -318,54 +315,4 @@ function attempt(report: Mutable<RowReport>, object: string, ask: () => Omit<Row
     report.notes.push(`The rows of ${object} cannot be checked in advance: ${fromSqliteError(error).message}.`);
     return undefined;
   }
-}
-
-/** Rows of a table of the main database. */
-export function countRows(connection: Connection, table: string): number {
-  return (
-    connection
-      .prepare<[], number>(`SELECT count(*) FROM ${inMain(table)}`)
-      .pluck()
-      .get() ?? 0
-  );
-}
-
-/** Rows and bytes of a table and its indexes (https://sqlite.org/dbstat.html). */
-export function measureTable(connection: Connection, table: string): TableSize {
-  const pages = connection.prepare<[string], { isExplicit: number; bytes: number | null }>(
-    "SELECT type = 'index' AND sql IS NOT NULL AS isExplicit, " +
-      "sum((SELECT pgsize FROM dbstat AS s WHERE s.name = o.name AND s.aggregate = TRUE)) AS bytes " +
-      "FROM main.sqlite_schema AS o WHERE tbl_name = ? COLLATE NOCASE AND type IN ('table', 'index') GROUP BY 1",
-  );
-  const [own = 0, explicit = 0] = [0, 1].map(
-    (kind) => pages.all(table).find((row) => row.isExplicit === kind)?.bytes ?? 0,
-  );
-  return { table, rows: countRows(connection, table), bytes: own + explicit, indexBytes: explicit };
-}
-
-/** What a run writes: the new copies, and the same again into the WAL or rollback journal. */
-export function neededSpace(sizes: readonly TableSize[]): number {
-  return 2 * sizes.reduce((sum, { bytes }) => sum + bytes, 0);
-}
-
-/** A problem when the file may not grow to hold a second copy of the largest table, or when the disk is too small. */
-export function inspectSpace(connection: Connection, sizes: readonly TableSize[]): Problem[] {
-  const read = (pragma: string) => Number(connection.pragma(pragma, { simple: true }));
-  const problems: Problem[] = [];
-  const shortage = { object: connection.name, rows: 0, sampleRowids: [] };
-  const growable = (read("max_page_count") - read("page_count") + read("freelist_count")) * read("page_size");
-  // The pages of the dropped indexes take the first part of the copy, those of a dropped copy the next table.
-  const growth = Math.max(0, ...sizes.map(({ bytes, indexBytes }) => bytes - 2 * indexBytes));
-  if (growable < growth) {
-    const message = `The database may grow by ${growable} bytes (max_page_count) but the run needs ${growth}.`;
-    problems.push({ ...shortage, message, hint: "Raise PRAGMA max_page_count." });
-  }
-  if (connection.memory || connection.name === "") return problems;
-  const neededBytes = neededSpace(sizes);
-  const { bavail, bsize } = statfsSync(dirname(connection.name));
-  if (bavail * bsize < neededBytes) {
-    const message = `The disk of ${connection.name} has ${bavail * bsize} bytes free but the run needs ${neededBytes}.`;
-    problems.push({ ...shortage, message, hint: "Free space on that disk." });
-  }
-  return problems;
 }

@@ -61,6 +61,21 @@ describe("applyMigration()", () => {
     assert.deepEqual(snapshot(scratch.connection), before);
   });
 
+  it("F2 stops when rows written after the plan was made would be changed without consent", () => {
+    const scratch = scratchDatabase(OLD + rows(3));
+    const plan = planMigration(scratch.connection, NEW);
+    scratch.connect().exec("INSERT INTO files (path, lines) VALUES ('new', '007')");
+    const before = snapshot(scratch.connection);
+    assert.throws(
+      () => applyMigration(scratch.connection, plan),
+      /written after the plan was made: 1 values of files\.lines change/,
+    );
+    assert.deepEqual(snapshot(scratch.connection), before);
+    scratch.connect().exec("UPDATE files SET lines = '7' WHERE lines = '007'");
+    applyMigration(scratch.connection, plan);
+    assertSettled(scratch.connection, NEW);
+  });
+
   it("F3 takes the write lock with its first statement", () => {
     const { connection } = scratchDatabase(OLD + rows(3));
     const steps: string[] = [];

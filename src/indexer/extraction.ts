@@ -3,7 +3,7 @@ import { type CommentRange, commentAbove } from "./doc-comments.js";
 import type { Definition, DefinitionKind, Import, ParsedFile } from "./entities.js";
 import type { Language } from "./languages/language.js";
 import type { SourceText } from "./source-text.js";
-import { nameStartOf, type RawUsage, resolveUsages } from "./usages.js";
+import { nameStartOf, type RawUsage, resolveUsages, withoutTypeArguments } from "./usages.js";
 
 /** What the captures of one file say. */
 export type Extraction = Pick<ParsedFile, "docstring" | "definitions" | "imports" | "usages">;
@@ -32,6 +32,8 @@ interface Scope {
   /** Index of the draft among the definitions; null for a region. */
   readonly index: number | null;
   readonly end: number;
+  /** Bases of the owner, named by the region. */
+  readonly bases: string[];
   /** The type named by the region, or by a method itself (`func (t *T) m()`). */
   owner: string | null;
   /** The innermost scope around this one that names a class. */
@@ -58,6 +60,10 @@ export class Extractor {
   readonly #imports: Import[] = [];
   readonly #usages: RawUsage[] = [];
   readonly #comments: CommentRange[] = [];
+  /** Receivers whose call is still to come; what is inside another comes after it. */
+  readonly #receivers: CommentRange[] = [];
+  /** Bases that a region gives to its owner. */
+  readonly #ownerBases: { readonly owner: string; readonly bases: readonly string[] }[] = [];
   readonly #scopes: Scope[] = [];
   /** The last wrapper around a definition, and the last run of decorators in front of one. */
   #outer: CommentRange = { start: 0, end: -1 };
@@ -123,8 +129,9 @@ export class Extractor {
         this.#open(capture, start, end, line);
         break;
       case "name":
-        if (draft?.name === "") {
-          draft.name = this.#name(start, end);
+        if (scope !== undefined && draft?.name === "") {
+          // A destructor's `~` is no part of its name's node.
+          this.#setName(scope, this.#name(this.#text[start - 1] === "~" ? start - 1 : start, end));
           if (this.#language.lineOf === "name") draft.line = line;
         }
         break;
@@ -138,11 +145,12 @@ export class Extractor {
         break;
       case "param":
         if (draft && draft.kind !== "class" && start < scope.parametersEnd && start >= scope.foreignParametersEnd) {
-          this.#addParameter(draft, collapse(this.#name(start, end)));
+          this.#addParameter(draft, this.#parameter(start, end));
         }
         break;
       case "base":
         if (draft?.kind === "class") draft.bases.push(this.#base(start, end));
+        else scope?.bases.push(this.#base(start, end));
         break;
       case "doc":
         this.#setDocstring(draft, this.#text.slice(start, end));
@@ -167,9 +175,11 @@ export class Extractor {
         break;
       case "owner":
         if (scope !== undefined) {
-          scope.owner ??= this.#name(start, end);
-          if (scope.index !== null) this.#owners[scope.index] = scope.owner;
+          this.#setOwner(scope, this.#name(start, end));
         }
+        break;
+      case "receiver":
+        this.#receivers.push({ start, end });
         break;
       case "pass":
         if (draft) draft.hasPass = true;
@@ -217,6 +227,7 @@ export class Extractor {
       draft,
       index: draft === null ? null : this.#drafts.length,
       end,
+      bases: [],
       owner: null,
       classScope: parent === undefined ? null : namesClass(parent) ? parent : parent.classScope,
       parametersEnd: 0,
@@ -235,8 +246,11 @@ export class Extractor {
     this.#scopes.pop();
     const parent = this.#scopes.at(-1);
     if (parent !== undefined) parent.branches += scope.branches;
-    const { draft } = scope;
-    if (draft === null) return;
+    const { draft, owner, bases } = scope;
+    if (draft === null) {
+      if (owner !== null && bases.length > 0) this.#ownerBases.push({ owner, bases });
+      return;
+    }
     const end = this.#endOfCode(draft.end);
     if (draft.kind !== "class") {
       draft.complexity = 1 + scope.branches;
@@ -264,6 +278,22 @@ export class Extractor {
     return this.#language.normalizeName?.(name) ?? name;
   }
 
+  #setName(scope: Scope, spelled: string): void {
+    const { name, owner } = this.#language.splitName?.(spelled) ?? { name: spelled, owner: null };
+    if (scope.draft !== null) scope.draft.name = collapse(name);
+    if (owner !== null) this.#setOwner(scope, owner);
+  }
+
+  #setOwner(scope: Scope, owner: string): void {
+    scope.owner ??= owner;
+    if (scope.index !== null) this.#owners[scope.index] ??= scope.owner;
+  }
+
+  #parameter(start: number, end: number): string {
+    const spelled = this.#name(start, end);
+    return collapse(this.#language.parameterOf?.(spelled) ?? spelled);
+  }
+
   #addParameter(draft: Draft, name: string): void {
     const isReceiver =
       draft.kind === "method" && draft.parameters.length === 0 && name === this.#language.receiverParameter;
@@ -278,17 +308,26 @@ export class Extractor {
   }
 
   #addUsage(isNew: boolean, start: number, end: number, line: number): void {
-    const callee = this.#text.slice(start, end);
-    const nameStart = nameStartOf(callee);
+    const callee = withoutTypeArguments(this.#text.slice(start, end));
+    const nameStart = this.#language.isCalleeWhole ? 0 : nameStartOf(callee);
     const caller = this.#scopes.findLast(({ draft }) => draft !== null);
     this.#usages.push({
       isNew,
       callee,
+      receiver: this.#receiverBefore(start),
       line: nameStart === 0 ? line : this.#source.lineAt(start + nameStart),
       callerIndex: caller?.index ?? null,
       className: this.#innermostClass(),
       context: this.#context(),
     });
+  }
+
+  /** The receiver captured for the call whose name starts here: the innermost that ends before it. */
+  #receiverBefore(start: number): string | null {
+    const last = this.#receivers.at(-1);
+    if (last === undefined || last.end > start) return null;
+    this.#receivers.pop();
+    return this.#text.slice(last.start, last.end);
   }
 
   /** The name of the class around the current point; null outside of any. */
@@ -319,6 +358,7 @@ export class Extractor {
     this.#drafts.forEach((draft, index) => {
       if (draft.kind === "class" && !classes.has(draft.name)) classes.set(draft.name, index);
     });
+    for (const { owner, bases } of this.#ownerBases) this.#drafts[classes.get(owner) ?? -1]?.bases.push(...bases);
     this.#drafts.forEach((draft, index) => {
       const owner = this.#owners[index];
       if (draft.kind !== "function" || !owner || draft.name === "") return;

@@ -44,6 +44,15 @@ export function languageOf(path: string, head: string): Language | null {
     ({ extensions, filenames }) => filenames.includes(filename) || extensions.includes(extension),
   );
   if (byName !== undefined) return byName;
-  const program = /^#![^\n]*?([\w+-]+?)[\d.]*(?:[ \t]+-[^\n]*)?[ \t\r]*(?:\n|$)/.exec(head)?.[1];
-  return LANGUAGES.find(({ interpreters }) => program !== undefined && interpreters.includes(program)) ?? null;
+  const program = interpreterOf(head);
+  return LANGUAGES.find(({ interpreters }) => program !== null && interpreters.includes(program)) ?? null;
+}
+
+/** The program of a `#!` line, without its directory and version; what `env` starts where that is the program. */
+function interpreterOf(head: string): string | null {
+  if (!head.startsWith("#!")) return null;
+  const words = (/^#!([^\r\n]*)/.exec(head)?.[1] ?? "").trim().split(/\s+/);
+  const isEnv = /(?:^|\/)env$/.test(words[0] ?? "");
+  const word = isEnv ? words.slice(1).find((it) => !it.startsWith("-") && !it.includes("=")) : words[0];
+  return word?.replace(/^.*\//, "").replace(/[\d.]+$/, "") ?? null;
 }

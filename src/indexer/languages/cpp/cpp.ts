@@ -17,11 +17,7 @@ export const cpp: Language = {
   },
   isCapitalCallInstantiation: true,
   notImplemented: /not (?:yet )?implemented/i,
-  splitName: (spelled) => {
-    const parts = withoutTemplateArguments(spelled).split(/\s*::\s*/);
-    const name = parts.pop() ?? spelled;
-    return { name: name.trim(), owner: parts.at(-1)?.trim() || null };
-  },
+  splitName,
   importsOf: (statement) => {
     if (statement.startsWith("#")) return c.importsOf(statement);
     const words = tokensOf(statement).filter((token) => !/^(?:using|[:;])$/.test(token));
@@ -32,11 +28,22 @@ export const cpp: Language = {
   },
 };
 
+/** `ns::Queue<T>::size` is `size` of `Queue`. */
+function splitName(spelled: string): { name: string; owner: string | null } {
+  const operator = /\boperator\b/.exec(spelled)?.index ?? spelled.length;
+  const parts = withoutTemplateArguments(spelled.slice(0, operator)).split(/\s*::\s*/);
+  const last = parts.pop()?.trim() ?? "";
+  // The node of a conversion (`operator bool() const`) reaches over its parameter list.
+  const name =
+    operator === spelled.length ? last : spelled.slice(operator).replace(/(?<=^operator\s+\w[^(]*)\([\s\S]*$/, "");
+  return { name: name.trim(), owner: parts.at(-1)?.trim() || null };
+}
+
 function withoutTemplateArguments(spelled: string): string {
-  if (/\boperator\b/.test(spelled)) return spelled.replace(/<[^<>]*>(?=\s*::)/g, "");
   let bare = spelled;
-  for (let inner = bare; ; bare = inner) {
-    inner = bare.replace(/<[^<>]*>/g, "");
-    if (inner === bare) return bare;
+  for (let outer = ""; outer !== bare; ) {
+    outer = bare;
+    bare = outer.replace(/<[^<>]*>/g, "");
   }
+  return bare;
 }

@@ -11,7 +11,7 @@
 (base_class_clause [(type_identifier) (template_type) (qualified_identifier)] @base)
 
 (function_declarator declarator: [(field_identifier) (destructor_name) (operator_name) (qualified_identifier) (template_function)] @name)
-(function_definition declarator: (operator_cast) @name)
+(function_definition declarator: [(operator_cast) (qualified_identifier)] @name)
 ; Pure virtual methods have no definition anywhere; they are the class's contract.
 (field_declaration declarator: (function_declarator) default_value: (_)) @function
 (field_declaration declarator: (function_declarator) default_value: (_)) @abstract

@@ -2,18 +2,21 @@
 
 (type_declaration . (type_spec) .) @outer
 (type_spec) @class
+(type_alias type: [(interface_type) (struct_type)]) @class
+(type_alias name: (_) @name type: [(interface_type) (struct_type)])
 (type_spec name: (_) @name)
 (type_spec type: (interface_type) @abstract)
-(interface_type (type_elem [(type_identifier) (qualified_type) (generic_type)] @base))
-(struct_type (field_declaration_list (field_declaration !name type: (_) @base)))
+(type_spec type: (interface_type (type_elem [(type_identifier) (qualified_type) (generic_type)] @base)))
+(type_spec type: (struct_type (field_declaration_list (field_declaration !name type: (_) @base))))
 
 (function_declaration) @function
 (method_declaration) @function
-(method_elem) @function
-(method_elem) @abstract
+; A method of an interface type without a name is none of the file.
+(type_spec type: (interface_type (method_elem) @function))
+(type_spec type: (interface_type (method_elem) @abstract))
 (function_declaration name: (_) @name)
 (method_declaration name: (_) @name)
-(method_elem name: (_) @name)
+(type_spec type: (interface_type (method_elem name: (_) @name)))
 (method_declaration receiver: (parameter_list (parameter_declaration type: [
   (type_identifier) @owner
   (generic_type type: (type_identifier) @owner)
@@ -23,7 +26,7 @@
 
 (function_declaration parameters: (_) @params)
 (method_declaration parameters: (_) @params)
-(method_elem parameters: (_) @params)
+(type_spec type: (interface_type (method_elem parameters: (_) @params)))
 (func_literal parameters: (_) @foreign-params)
 (function_type parameters: (_) @foreign-params)
 (parameter_declaration name: (identifier) @param)

@@ -25,22 +25,29 @@ function fittingTypes(to: Column, isStrict: boolean): readonly string[] {
   return isStrict && to.type === "BLOB" ? ["blob"] : FITTING[to.affinity];
 }
 
-/** A declared type that has just the affinity. */
-const PROBE_TYPE: Record<Affinity, string> = {
-  INTEGER: "INTEGER",
-  NUMERIC: "NUMERIC",
-  REAL: "REAL",
-  TEXT: "TEXT",
-  BLOB: "BLOB",
+/** Integers up to 2⁵³ are exact as real numbers. */
+const IS_EXACT = "BETWEEN -9007199254740992 AND 9007199254740992";
+const IS_INTEGER_TEXT = "CAST(CAST(v AS INTEGER) AS TEXT) = v";
+
+/**
+ * By affinity, a condition that most values `v` of an ordinary column satisfy and that is enough for a lossless, fitting
+ * conversion, so that only the others need be tried out.
+ */
+const IS_HARMLESS: Record<Affinity, string> = {
+  INTEGER: `CASE typeof(v) WHEN 'text' THEN ${IS_INTEGER_TEXT} WHEN 'real' THEN v ${IS_EXACT} AND CAST(v AS INTEGER) = v ELSE typeof(v) IN ('null', 'integer') END`,
+  NUMERIC: `CASE typeof(v) WHEN 'text' THEN ${IS_INTEGER_TEXT} ELSE typeof(v) IN ('null', 'integer', 'real') END`,
+  REAL: `CASE typeof(v) WHEN 'text' THEN ${IS_INTEGER_TEXT} AND CAST(v AS INTEGER) ${IS_EXACT} WHEN 'integer' THEN v ${IS_EXACT} ELSE typeof(v) IN ('null', 'real') END`,
+  TEXT: "typeof(v) IN ('null', 'text', 'integer')",
+  BLOB: "true",
 };
 
 /** Comes out different when read back as what it was. A real as text loses digits or gains an exponent, so it always counts. */
 const IS_LOSSY =
-  "CASE typeof(old) WHEN 'text' THEN typeof(new) <> 'text' AND CAST(new AS TEXT) <> old " +
+  "CASE typeof(old) WHEN 'text' THEN typeof(new) <> 'text' AND CAST(new AS TEXT) <> old AND CAST(CAST(new AS INTEGER) AS TEXT) <> old " +
   "WHEN 'integer' THEN typeof(new) = 'real' AND (abs(new) >= 9223372036854775807.0 OR CAST(new AS INTEGER) <> old) " +
   "WHEN 'real' THEN typeof(new) = 'text' OR new <> old ELSE 0 END";
 
-const BATCH_ROWS = 20_000;
+const BATCH_ROWS = 50_000;
 const PROBE_NAME = '"probe of the migration"';
 const PROBE = `temp.${PROBE_NAME}`;
 
@@ -59,13 +66,14 @@ export function inspectConversion(
   const isUnfit = `typeof(new) NOT IN (${fitting.join(", ")})`;
   const lossy = { rows: 0, sampleRowids: [] as string[] };
   const unfit = { rows: 0, sampleRowids: [] as string[] };
-  connection.exec(`CREATE TEMP TABLE ${PROBE_NAME} (key, old, new ${PROBE_TYPE[to.affinity]})`);
+  const isHarmless = isStrict && to.type === "BLOB" ? "typeof(v) IN ('null', 'blob')" : IS_HARMLESS[to.affinity];
+  connection.exec(`CREATE TEMP TABLE ${PROBE_NAME} (key, old, new ${to.affinity})`);
   try {
     const value = rows.sourceColumn(from.name);
     for (const batch of rows.batches(BATCH_ROWS)) {
       connection.exec(
-        `INSERT INTO ${PROBE} SELECT ${rows.key}, ${value}, ${value} FROM ${rows.source} ` +
-          `WHERE typeof(${value}) NOT IN ('null', ${fitting.join(", ")}) AND ${batch}`,
+        `INSERT INTO ${PROBE} SELECT key, v, v FROM ` +
+          `(SELECT ${rows.key} AS key, ${value} AS v FROM ${rows.source} WHERE ${batch}) WHERE NOT (${isHarmless})`,
       );
       collect(connection, lossy, IS_LOSSY);
       collect(connection, unfit, isUnfit);

@@ -21,6 +21,11 @@ export function fingerprintSchema(connection: Connection): string {
     .digest("hex");
 }
 
+/** A number that changes whenever another connection commits (https://sqlite.org/pragma.html#pragma_data_version). */
+export function readDataVersion(connection: Connection): number {
+  return Number(connection.pragma("data_version", { simple: true }));
+}
+
 /** The views and triggers that SQLite cannot compile, with its message; SQLite itself looks only when they are used. */
 export function findBrokenObjects(connection: Connection, model: SchemaModel): Map<string, string> {
   const broken = new Map<string, string>();

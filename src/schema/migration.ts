@@ -2,10 +2,12 @@ import { DriverError } from "../errors.js";
 import { type Connection, setPragma } from "../sqlite/connection.js";
 import { fromSqliteError } from "../sqlite/errors.js";
 import { quoteIdentifier } from "../sqlite/identifiers.js";
-import { fingerprintSchema } from "./dependents.js";
+import { fingerprintSchema, readDataVersion } from "./dependents.js";
 import { keyOf } from "./model.js";
 import { type MigrationPlan, type Operation, type Step, statusOf } from "./plan.js";
+import { inspectRows } from "./preflight.js";
 import { assertProven, type Remembered, rebuiltTables, rememberState } from "./proof.js";
+import { sourceNames } from "./renames.js";
 
 /** Where a running migration is. */
 export interface MigrationProgress {
@@ -58,18 +60,22 @@ export function applyMigration(
   plan: MigrationPlan,
   options: ApplyOptions = {},
 ): MigrationResult {
-  const startedAt = performance.now();
-  const freeBefore = freeBytes(connection);
-  assertApplicable(connection, plan);
-  const copiedRows =
-    plan.operations.length === 0 ? new Map<string, number>() : applyProtected(connection, plan, options);
-  return {
-    operations: plan.operations.length,
-    durationMs: performance.now() - startedAt,
-    copiedRows,
-    knownViolations: [...plan.knownViolations].map(([key, { rowids }]) => `${key} in ${rowids.length} rows`),
-    freeBytes: { before: freeBefore, after: freeBytes(connection) },
-  };
+  try {
+    assertApplicable(connection, plan);
+    const startedAt = performance.now();
+    const before = freeBytes(connection);
+    const run = () => withProtection(connection, () => applyInTransaction(connection, plan, options));
+    const copiedRows = plan.operations.length === 0 ? new Map<string, number>() : run();
+    return {
+      operations: plan.operations.length,
+      durationMs: performance.now() - startedAt,
+      copiedRows,
+      knownViolations: [...plan.knownViolations].map(([key, { rowids }]) => `${key} in ${rowids.length} rows`),
+      freeBytes: { before, after: freeBytes(connection) },
+    };
+  } catch (error) {
+    throw fromSqliteError(error);
+  }
 }
 
 function assertApplicable(connection: Connection, plan: MigrationPlan): void {
@@ -104,13 +110,11 @@ const PROTECTION = [
   { name: "recursive_triggers", value: 0 },
 ] as const;
 
-function applyProtected(connection: Connection, plan: MigrationPlan, options: ApplyOptions): Map<string, number> {
+function withProtection<T>(connection: Connection, body: () => T): T {
   const old = PROTECTION.map(({ name }) => ({ name, value: Number(connection.pragma(name, { simple: true })) }));
   try {
     for (const pragma of PROTECTION) setPragma(connection, pragma);
-    return applyInTransaction(connection, plan, options);
-  } catch (error) {
-    throw fromSqliteError(error);
+    return body();
   } finally {
     for (const pragma of old) setPragma(connection, pragma);
   }
@@ -123,6 +127,7 @@ function applyInTransaction(connection: Connection, plan: MigrationPlan, options
     if (fingerprintSchema(connection) !== plan.baseFingerprint) {
       throw new DriverError("DATABASE_BUSY", "The schema changed after the plan was made.", { hint: "Plan again." });
     }
+    assertSameRows(connection, plan);
     const before = rememberState(connection, plan);
     const statistics = rememberStatistics(connection, plan);
     for (const [index, operation] of plan.operations.entries()) run.operation(operation, index + 1, before);
@@ -135,6 +140,18 @@ function applyInTransaction(connection: Connection, plan: MigrationPlan, options
     if (connection.inTransaction) connection.exec("ROLLBACK");
     throw error;
   }
+}
+
+/** What others wrote after the plan was made may be lost or changed in a way that nobody has allowed: look again, if they wrote. */
+function assertSameRows(connection: Connection, plan: MigrationPlan): void {
+  if (readDataVersion(connection) === plan.dataVersion) return;
+  const now = inspectRows(connection, plan.diff, sourceNames(plan.renames));
+  const allowed = new Set(plan.consents.map(({ id }) => id));
+  const unexpected = now.problems[0] ?? now.consents.find(({ id }) => !allowed.has(id));
+  if (unexpected === undefined) return;
+  throw new DriverError("DATABASE_BUSY", `Rows were written after the plan was made: ${unexpected.message}`, {
+    hint: "Plan again.",
+  });
 }
 
 /** One run of a plan. */

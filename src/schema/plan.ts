@@ -99,14 +99,19 @@ export interface ColumnRename {
 export interface TableSize {
   readonly table: string;
   readonly rows: number;
-  /** Pages of the table and of its indexes. */
+  /** Pages of the table and of all its indexes: what is written anew. */
   readonly bytes: number;
+  /** Pages of the indexes that are dropped before the copy, which it can use. */
+  readonly indexBytes: number;
 }
 
 /** Everything that will happen, decided before any lock is taken. Plain data but for the models in `diff`. */
 export interface MigrationPlan {
   /** Hash of the live schema that the plan was made for. */
   readonly baseFingerprint: string;
+  /** Of the connection that planned: another value means that others have written since. */
+  readonly dataVersion: number;
+  readonly renames: readonly ColumnRename[];
   /** After the renames. */
   readonly diff: SchemaDiff;
   readonly operations: readonly Operation[];
@@ -136,4 +141,9 @@ export function statusOf(plan: Pick<MigrationPlan, "operations" | "consents" | "
   if (plan.problems.length > 0) return "blocked";
   if (plan.operations.length === 0) return "empty";
   return plan.consents.every((consent) => consent.isAllowed) ? "ready" : "needs-consent";
+}
+
+/** A problem that no row is at fault for. */
+export function schemaProblem(object: string, message: string, hint?: string): Problem {
+  return { object, message, rows: 0, sampleRowids: [], ...(hint !== undefined && { hint }) };
 }

@@ -1,5 +1,3 @@
-import { statfsSync } from "node:fs";
-import { dirname } from "node:path";
 import type { Connection } from "../sqlite/connection.js";
 import { fromSqliteError } from "../sqlite/errors.js";
 import { inMain, quoteIdentifier } from "../sqlite/identifiers.js";
@@ -16,8 +14,10 @@ import {
   keyOf,
   type Table,
 } from "./model.js";
-import type { Consent, Problem, RowFinding, TableSize } from "./plan.js";
+import type { Consent, Problem, RowFinding } from "./plan.js";
+import type { SourceName } from "./renames.js";
 import { columnTerm, PROJECTION, ProjectedRows } from "./rows.js";
+import { countRows } from "./space.js";
 
 /** What the rows of a database say about a diff. */
 export interface RowReport {
@@ -32,9 +32,6 @@ type ColumnChange = Extract<TableChange, { kind: "change-column" }>;
 type Mutable<T> = {
   -readonly [K in keyof T]: T[K] extends ReadonlySet<infer U> ? Set<U> : T[K] extends readonly (infer U)[] ? U[] : T[K];
 };
-
-/** Looks up the live name of a wanted column, which a rename hint may have changed. */
-export type SourceName = (table: string, column: string) => string;
 
 /**
  * Counts the rows that the changes in `diff` would drop, change or reject, with sample rowids. Reads only (apart from a
@@ -318,49 +315,4 @@ function attempt(report: Mutable<RowReport>, object: string, ask: () => Omit<Row
     report.notes.push(`The rows of ${object} cannot be checked in advance: ${fromSqliteError(error).message}.`);
     return undefined;
   }
-}
-
-/** Rows of a table of the main database. */
-export function countRows(connection: Connection, table: string): number {
-  return (
-    connection
-      .prepare<[], number>(`SELECT count(*) FROM ${inMain(table)}`)
-      .pluck()
-      .get() ?? 0
-  );
-}
-
-/** Rows and bytes of a table with all its indexes (https://sqlite.org/dbstat.html). */
-export function measureTable(connection: Connection, table: string): TableSize {
-  const bytes = connection
-    .prepare<[string], number>(
-      "SELECT sum((SELECT pgsize FROM dbstat AS s WHERE s.name = o.name AND s.aggregate)) " +
-        "FROM main.sqlite_schema AS o WHERE o.tbl_name = ? COLLATE NOCASE AND o.type IN ('table', 'index')",
-    )
-    .pluck()
-    .get(table);
-  return { table, rows: countRows(connection, table), bytes: bytes ?? 0 };
-}
-
-/**
- * A problem when the database cannot grow by what the run writes: the new copy beside the old one, and the same again in the
- * WAL or rollback journal.
- */
-export function inspectSpace(connection: Connection, neededBytes: number): Problem[] {
-  const read = (pragma: string) => Number(connection.pragma(pragma, { simple: true }));
-  const problems: Problem[] = [];
-  const pageSize = read("page_size");
-  const growablePages = read("max_page_count") - read("page_count") + read("freelist_count");
-  const shortage = { object: connection.name, rows: 0, sampleRowids: [] };
-  if (growablePages * pageSize < neededBytes / 2) {
-    const message = `The database may grow by ${growablePages * pageSize} bytes (max_page_count) but the run needs ${neededBytes / 2}.`;
-    problems.push({ ...shortage, message, hint: "Raise PRAGMA max_page_count." });
-  }
-  if (connection.memory || connection.name === "") return problems;
-  const { bavail, bsize } = statfsSync(dirname(connection.name));
-  if (bavail * bsize < neededBytes) {
-    const message = `The disk of ${connection.name} has ${bavail * bsize} bytes free but the run needs ${neededBytes}.`;
-    problems.push({ ...shortage, message, hint: "Free space on that disk." });
-  }
-  return problems;
 }

@@ -7,8 +7,8 @@ import { inspectSchema, readSchemaRows } from "./introspection.js";
 import { keyOf, type SchemaModel, temporaryName } from "./model.js";
 import { buildOperations } from "./operations.js";
 import type { MigrationPlan } from "./plan.js";
-import { countRows } from "./preflight.js";
 import { keepsRowids } from "./rebuild.js";
+import { countRows } from "./space.js";
 import { tokenize } from "./tokens.js";
 
 /** What must still hold after the statements of a migration, remembered inside its transaction. */

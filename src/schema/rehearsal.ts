@@ -12,14 +12,14 @@ export interface Unclonable {
   readonly message: string;
 }
 
-/** A database in memory with the schema of a model and no rows; closed by whoever made it. */
+/** A database in memory with the schema of a model and no rows. */
 export interface SchemaClone {
   readonly connection: Connection;
   readonly unclonable: readonly Unclonable[];
 }
 
 /** Makes an empty database with the schema `model`. */
-export function cloneSchema(model: SchemaModel): SchemaClone {
+function cloneSchema(model: SchemaModel): SchemaClone {
   const connection = openConnection(":memory:", { role: "migration" });
   const unclonable: Unclonable[] = [];
   const repaired: { readonly name: string; readonly sql: string }[] = [];
@@ -73,6 +73,16 @@ function restoreTexts(
   for (const { name, sql } of objects) update.run(sql, name);
   connection.pragma("writable_schema = RESET");
   connection.unsafeMode(false);
+}
+
+/** Lets `use` work with an empty database of the schema `model` and closes it. */
+export function withClone<T>(model: SchemaModel, use: (clone: SchemaClone) => T): T {
+  const clone = cloneSchema(model);
+  try {
+    return use(clone);
+  } finally {
+    clone.connection.close();
+  }
 }
 
 /** The operation that failed in a rehearsal and SQLite's message. */

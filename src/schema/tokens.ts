@@ -1,4 +1,4 @@
-import { quoteIdentifier, quoteText } from "../sqlite/identifiers.js";
+import { foldName, quoteIdentifier, quoteText } from "../sqlite/identifiers.js";
 
 /**
  * SQL as tokens, by the rules of SQLite's own tokenizer (https://sqlite.org/src/file/src/tokenize.c). It serves to compare and
@@ -75,7 +75,7 @@ function meaningOf(kind: TokenKind, text: string): string {
     case "word":
     case "number":
     case "blob":
-      return foldAscii(text);
+      return foldName(text);
     case "string":
       return text.slice(1, -1).replaceAll("''", "'");
     case "quoted": {
@@ -86,10 +86,6 @@ function meaningOf(kind: TokenKind, text: string): string {
     default:
       return text;
   }
-}
-
-function foldAscii(text: string): string {
-  return text.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
 }
 
 /** True when `token` is the bare keyword `keyword` (given in lower case). */
@@ -125,7 +121,7 @@ const SAME_OPERATOR: Readonly<Record<string, string>> = { "==": "=", "<>": "!=" 
  * @param ownTable name of the table that the text belongs to: a qualifier `ownTable.` is dropped.
  */
 export function normalizeSql(tokens: readonly Token[], ownTable?: string): string {
-  const own = ownTable === undefined ? undefined : foldAscii(ownTable);
+  const own = ownTable === undefined ? undefined : foldName(ownTable);
   const parts: string[] = [];
   tokens.forEach((token, index) => {
     if (own !== undefined && isOwnQualifier(tokens, index, own)) return;
@@ -136,7 +132,7 @@ export function normalizeSql(tokens: readonly Token[], ownTable?: string): strin
 
 function isOwnQualifier(tokens: readonly Token[], index: number, own: string): boolean {
   const isName = (token: Token | undefined) =>
-    (token?.kind === "word" || token?.kind === "quoted") && foldAscii(token.value) === own;
+    (token?.kind === "word" || token?.kind === "quoted") && foldName(token.value) === own;
   if (isOperator(tokens[index], ".")) return isName(tokens[index - 1]);
   return isName(tokens[index]) && isOperator(tokens[index + 1], ".");
 }
@@ -144,7 +140,7 @@ function isOwnQualifier(tokens: readonly Token[], index: number, own: string): b
 function normalizeToken(token: Token): string {
   switch (token.kind) {
     case "quoted": {
-      const name = foldAscii(token.value);
+      const name = foldName(token.value);
       return /^[a-z_][a-z0-9_]*$/.test(name) && !EXPRESSION_KEYWORDS.has(name) ? name : quoteIdentifier(name);
     }
     case "string":

@@ -15,5 +15,5 @@ export function inMain(name: string): string {
 
 /** Case-folded form under which SQLite compares identifiers: ASCII letters only (https://sqlite.org/c3ref/stricmp.html). */
 export function foldName(name: string): string {
-  return name.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
+  return name.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
 }

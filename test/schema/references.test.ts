@@ -140,6 +140,14 @@ describe("migration: references to a rebuilt table", () => {
     ]);
   });
 
+  it("B11 refuses while a TEMP trigger hangs on the table", () => {
+    const { connection } = scratchDatabase(OLD + ROWS);
+    connection.exec("CREATE TEMP TRIGGER mine AFTER INSERT ON main.files BEGIN SELECT 1; END");
+    assertRefused(connection, NEW, /TEMP trigger mine on files would be lost/);
+    connection.exec("DROP TRIGGER mine");
+    migrate(connection, NEW);
+  });
+
   it("B12 restores legacy_alter_table after a failure", () => {
     const { connection } = scratchDatabase(OLD + ROWS);
     const before = snapshot(connection);

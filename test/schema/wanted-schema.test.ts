@@ -1,0 +1,85 @@
+import assert from "node:assert/strict";
+import { normalizeSql, tokenize } from "../../src/schema/tokens.js";
+import { readWantedSchema, splitStatements } from "../../src/schema/wanted-schema.js";
+
+describe("readWantedSchema()", () => {
+  const mistakes: readonly [name: string, sql: string, message: RegExp][] = [
+    ["a superfluous comma", "CREATE TABLE t (\n  a,\n  b,,\n  c);", /line 3, column 5: near ",": syntax error/],
+    ["a misspelt keyword", "-- first\n\nCREATE TABL t (a);", /line 3, column 1: only CREATE TABLE/],
+    ["a repeated column", "CREATE TABLE t (a,\n b,\n a);", /line 3, column 2: duplicate column name: a/],
+    ["a repeated table", "CREATE TABLE t (a);\nCREATE TABLE T (a);", /line 2, column 1: table T already exists/],
+    ["an unknown column", "CREATE TABLE t (a CHECK (\n zz > 1));", /line 2, column 2: no such column: zz/],
+    ["a missing parenthesis", "CREATE TABLE t (a,\n b", /line 2, column 3: incomplete input/],
+    ["a statement that is no CREATE", "CREATE TABLE t (a);\n  DROP TABLE t;", /line 2, column 3: only CREATE TABLE/],
+    ["a TEMP table", "CREATE TEMP TABLE t (a);", /line 1, column 1: only CREATE TABLE/],
+    ["an unknown table", "CREATE TABLE t (a);\nCREATE INDEX i ON u (a);", /line 2, column 1: no such table: main\.u/],
+  ];
+  for (const [name, sql, message] of mistakes) {
+    it(`says where ${name} stands`, () => {
+      assert.throws(
+        () => readWantedSchema(sql),
+        (error: Error) => message.test(error.message) || assert.fail(error.message),
+      );
+    });
+  }
+
+  it("takes an empty text for an empty schema", () => {
+    assert.equal(readWantedSchema(" -- nothing\n/* at all */ ;;").tables.size, 0);
+  });
+});
+
+describe("splitStatements()", () => {
+  it("keeps the body of a trigger together", () => {
+    const sql = `CREATE TABLE t (a DEFAULT ';'); CREATE TRIGGER x AFTER INSERT ON t BEGIN
+      SELECT CASE WHEN 1 THEN CASE 2 WHEN 2 THEN 3 END END; DELETE FROM t; END; CREATE VIEW v AS SELECT ';' -- ;
+      ;`;
+    assert.deepEqual(
+      splitStatements(sql).map((statement) => statement[1]?.value),
+      ["table", "trigger", "view"],
+    );
+  });
+});
+
+describe("tokenize()", () => {
+  it("reads every kind of token as SQLite does", () => {
+    const sql = `a "b""c" [d e] \`f\` 'g''h' x'0A' 1.5e-3 0xFF ?1 :n @n $n <= || -> -- comment\n/* more */ é_1`;
+    assert.deepEqual(
+      tokenize(sql).map(({ kind, value }) => `${kind} ${value}`),
+      [
+        "word a",
+        'quoted b"c',
+        "quoted d e",
+        "quoted f",
+        "string g'h",
+        "blob x'0a'",
+        "number 1.5e-3",
+        "number 0xff",
+        "variable ?1",
+        "variable :n",
+        "variable @n",
+        "variable $n",
+        "operator <=",
+        "operator ||",
+        "operator ->",
+        "word é_1",
+      ],
+    );
+  });
+
+  it("never fails and never loses its place", () => {
+    for (const sql of ["'open", '"open', "[open", "/* open", "x'0", "", "\u0000\u0001", "1.2.3", "a'b\"c"]) {
+      const tokens = tokenize(sql);
+      assert.ok(
+        tokens.every((token, index) => token.end > token.start && token.start >= (tokens[index - 1]?.end ?? 0)),
+        sql,
+      );
+    }
+  });
+
+  it("normalises names and operators but no string", () => {
+    assert.equal(
+      normalizeSql(tokenize(`FILES."Size"  <> 'A  B' AND "order"==[a b]`), "files"),
+      `size != 'A  B' and "order" = "a b"`,
+    );
+  });
+});

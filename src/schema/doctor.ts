@@ -13,7 +13,8 @@ import {
 import { inspectSchema } from "./introspection.js";
 import { type DanglingName, findDanglingNames, findLeftovers, type Leftover } from "./leftovers.js";
 import { keyOf, type SchemaModel } from "./model.js";
-import { describeState, recoverTables, withForeignKeysOff } from "./recovery.js";
+import { recoverTables, withForeignKeysOff } from "./recovery.js";
+import { describeState } from "./recovery-report.js";
 import { inspectRecoveryState, type RecoveryActionName, type TableState } from "./recovery-states.js";
 import { Renaming } from "./renaming.js";
 import { compareRows, isContained, type RowComparison } from "./row-comparison.js";
@@ -151,7 +152,7 @@ function decide(connection: Connection, { state, action, table, temporary }: Tab
   if (state === "empty_leftover") return "drop_leftover_and_heal_references";
   if (state !== "both_have_rows") return action;
   if (isContained(compareRows(connection, temporary, table))) return "drop_leftover_and_heal_references";
-  if (isContained(compareRows(connection, table, temporary))) return "drop_empty_and_rename_back";
+  if (isContained(compareRows(connection, table, temporary))) return "drop_and_rename_back";
   return "leave";
 }
 

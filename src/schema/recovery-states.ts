@@ -20,7 +20,7 @@ export type RecoveryStateName =
 export type RecoveryActionName =
   | "none"
   | "rename_back"
-  | "drop_empty_and_rename_back"
+  | "drop_and_rename_back"
   | "drop_leftover_and_heal_references"
   | "heal_references"
   | "leave";
@@ -30,7 +30,7 @@ export const ACTION_OF_STATE: Readonly<Record<RecoveryStateName, RecoveryActionN
   healthy: "none",
   absent: "none",
   interrupted_after_rename: "rename_back",
-  interrupted_after_create: "drop_empty_and_rename_back",
+  interrupted_after_create: "drop_and_rename_back",
   dangling_references: "heal_references",
   // An empty temporary table that others point at: no row is lost with it, and every write of theirs fails without it.
   referenced_leftover: "drop_leftover_and_heal_references",

@@ -4,38 +4,10 @@ import { fromSqliteError } from "../sqlite/errors.js";
 import { inMain } from "../sqlite/identifiers.js";
 import { inTransaction } from "../sqlite/transaction.js";
 import { keyOf, temporaryName } from "./model.js";
-import {
-  inspectRecoveryState,
-  type RecoveryActionName,
-  type RecoveryStateName,
-  type TableState,
-} from "./recovery-states.js";
+import { type RecoveredTable, type RecoveryReport, reportDone, reportFailed, reportLeft } from "./recovery-report.js";
+import { inspectRecoveryState, type RecoveryActionName, type TableState } from "./recovery-states.js";
 import { replaceNames, type SchemaObject } from "./references.js";
 import { Renaming, readObjects } from "./renaming.js";
-
-/** What became of a table that was not healthy. */
-export type RecoveryOutcome = "done" | "left" | "failed";
-
-/** One table of a `RecoveryReport`. */
-export interface RecoveredTable extends TableState {
-  readonly outcome: RecoveryOutcome;
-  /** Rows of both tables, counted only where both have some and a person must decide. */
-  readonly rowCounts: { readonly table: number; readonly temporary: number } | undefined;
-  /** One sentence for the log, health details and the report: what was found and what was done. */
-  readonly message: string;
-}
-
-/** What one run of recovery found and did. Plain data. */
-export interface RecoveryReport {
-  /** True when recovery changed the database. */
-  readonly isChanged: boolean;
-  /** True when a table is left in a state that only `config_cli doctor` or a person can resolve. */
-  readonly needsAttention: boolean;
-  /** Managed tables that exist in no form; `SyncSchema` creates them. */
-  readonly missingTables: readonly string[];
-  /** Every table that was neither healthy nor missing. */
-  readonly tables: readonly RecoveredTable[];
-}
 
 /** Receives one line per table that recovery acted on or had to leave, to be logged at level warn. */
 export type RecoveryLog = (line: string, table: RecoveredTable) => void;
@@ -53,7 +25,7 @@ const MOVES: Readonly<Record<RecoveryActionName, Moves>> = {
   none: {},
   leave: {},
   rename_back: { movesBack: true },
-  drop_empty_and_rename_back: { drops: "table", movesBack: true },
+  drop_and_rename_back: { drops: "table", movesBack: true },
   heal_references: { movesAside: true, movesBack: true },
   drop_leftover_and_heal_references: { drops: "temporary", movesAside: true, movesBack: true },
 };
@@ -191,8 +163,8 @@ function moveTables(connection: Connection, states: readonly TableState[]): Map<
   const renaming = new Renaming(connection);
   for (const { action, table, temporary } of states) {
     const { drops } = MOVES[action];
-    if (drops === "table") dropEmpty(connection, table, temporary);
-    if (drops === "temporary") dropEmpty(connection, temporary, table);
+    if (drops === "table") dropCopy(connection, table, temporary);
+    if (drops === "temporary") dropCopy(connection, temporary, table);
   }
   // All go aside before the first comes back: a view over two of them compiles only when both have the name it says.
   for (const { action, table, temporary } of states) {
@@ -211,8 +183,8 @@ function moveTables(connection: Connection, states: readonly TableState[]): Map<
   );
 }
 
-/** Drops an empty table and leaves `keeper` the higher of their AUTOINCREMENT marks, so that no id is given out twice. */
-function dropEmpty(connection: Connection, table: string, keeper: string): void {
+/** Drops one of two copies and leaves `keeper` the higher of their AUTOINCREMENT marks, so that no id is given out twice. */
+function dropCopy(connection: Connection, table: string, keeper: string): void {
   const marks = connection.prepare("SELECT 1 FROM main.sqlite_schema WHERE name = 'sqlite_sequence'").get();
   if (marks !== undefined) {
     connection
@@ -269,80 +241,4 @@ export function withForeignKeysOff<T>(connection: Connection, body: () => T): T 
   } finally {
     for (const pragma of saved) setPragma(connection, pragma);
   }
-}
-
-/** What was found, for every state. */
-const FOUND: Readonly<Record<RecoveryStateName, (state: TableState) => string>> = {
-  healthy: ({ table }) => `${table} is healthy`,
-  absent: ({ table }) => `${table} does not exist`,
-  interrupted_after_rename: ({ table, temporary }) =>
-    `${table} is missing and ${temporary} exists: a migration was interrupted after RENAME`,
-  interrupted_after_create: ({ table, temporary }) =>
-    `${table} is empty and ${temporary} has rows: a migration was interrupted after CREATE`,
-  dangling_references: ({ temporary, references }) =>
-    `${references.join(", ")} refer to ${temporary}, which does not exist`,
-  referenced_leftover: ({ temporary, references }) => `${references.join(", ")} refer to ${temporary}, which is empty`,
-  empty_leftover: ({ table, temporary }) => `${temporary} stands empty beside ${table}`,
-  both_have_rows: ({ table, temporary }) => `${table} and ${temporary} both have rows`,
-  unrelated: ({ table, temporary }) => `${temporary} stands beside ${table} and is no copy of it`,
-  name_taken: ({ table }) => `${table} is not a table`,
-};
-
-/** What was done, for every action. */
-const DONE: Readonly<Record<RecoveryActionName, (state: TableState) => string>> = {
-  none: () => "nothing to do",
-  leave: () => "left as it is; `config_cli doctor` examines it",
-  rename_back: ({ table, temporary }) => `renamed ${temporary} back to ${table}`,
-  drop_empty_and_rename_back: ({ table, temporary }) => `dropped ${table} and renamed ${temporary} back`,
-  heal_references: ({ table }) => `they refer to ${table} again`,
-  drop_leftover_and_heal_references: ({ table, temporary }) => `dropped ${temporary}; they refer to ${table} again`,
-};
-
-function reportLeft(connection: Connection, state: TableState): RecoveredTable {
-  const rowCounts = countBoth(connection, state);
-  return { ...state, outcome: "left", rowCounts, message: `${describeFound(state, rowCounts)}; ${DONE.leave(state)}.` };
-}
-
-/** What was found about a table, as a sentence with the rows of both tables where both have some. */
-export function describeState(connection: Connection, state: TableState): string {
-  return `${describeFound(state, countBoth(connection, state))}.`;
-}
-
-type RowCounts = RecoveredTable["rowCounts"];
-
-function describeFound(state: TableState, rowCounts: RowCounts): string {
-  return `${FOUND[state.state](state)}${rowCounts ? ` (${rowCounts.table} and ${rowCounts.temporary} rows)` : ""}`;
-}
-
-function countBoth(connection: Connection, { state, table, temporary }: TableState): RowCounts {
-  if (state !== "both_have_rows" && state !== "unrelated") return undefined;
-  return { table: countRows(connection, table), temporary: countRows(connection, temporary) };
-}
-
-function reportDone(state: TableState, remaining: readonly string[], lost: readonly string[]): RecoveredTable {
-  const rest = [
-    remaining.length > 0 ? ` Still referring to ${state.temporary}: ${remaining.join(", ")}.` : "",
-    lost.length > 0 ? ` Could not be made again: ${lost.join("; ")}.` : "",
-  ].join("");
-  const message = `${FOUND[state.state](state)}; ${DONE[state.action](state)}.${rest}`;
-  return { ...state, outcome: rest === "" ? "done" : "failed", rowCounts: undefined, message };
-}
-
-function reportFailed(state: TableState, error: unknown): RecoveredTable {
-  const message = `${FOUND[state.state](state)}; it cannot be recovered: ${fromSqliteError(error).message}.`;
-  return { ...state, outcome: "failed", rowCounts: undefined, message };
-}
-
-/** Rows of a table; 0 for what is not a table, which nobody should scan. */
-function countRows(connection: Connection, name: string): number {
-  const isTable = connection
-    .prepare("SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = ? COLLATE NOCASE")
-    .get(name);
-  if (isTable === undefined) return 0;
-  return (
-    connection
-      .prepare<[], number>(`SELECT count(*) FROM ${inMain(name)}`)
-      .pluck()
-      .get() ?? 0
-  );
 }

@@ -7,7 +7,7 @@ import {
   type Presence,
   recoveryStateOf,
 } from "../../src/schema/recovery-states.js";
-import type { Connection } from "../../src/sqlite/connection.js";
+import { type Connection, openConnection } from "../../src/sqlite/connection.js";
 import { newDatabase, scratchDirectory } from "../support/new-database.js";
 import {
   DEPENDENT_ROWS,
@@ -333,6 +333,20 @@ describe("recover()", () => {
         ["classes", "left"],
       ],
     );
+    connection.close();
+  });
+
+  it("says DATABASE_BUSY while another process writes, and restores the PRAGMAs", () => {
+    const { path, connection } = newDatabase(directory, PARENT + ROWS);
+    runNaively(connection, 1);
+    const other = openConnection(path, { role: "writer" });
+    other.exec("BEGIN IMMEDIATE");
+    connection.pragma("busy_timeout = 1");
+    assert.throws(() => recover(connection, MANAGED), { reason: "DATABASE_BUSY" });
+    assert.equal(connection.pragma("foreign_keys", { simple: true }), 1);
+    other.exec("COMMIT");
+    recoverAndCheck(connection);
+    other.close();
     connection.close();
   });
 

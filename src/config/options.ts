@@ -205,10 +205,10 @@ export const OPTIONS = {
     audience: DRIVER,
     words: ["parsers"],
     type: count({ min: 1, max: 256 }),
-    default: availableParallelism(),
-    defaultText: "one per CPU core",
+    default: Math.max(1, availableParallelism() - 1),
+    defaultText: "one per CPU core, less one for the writer",
     description: "Processes that parse source files.",
-    reason: "parsing is limited by the CPU alone",
+    reason: "parsing is limited by the CPU, and storing takes nearly as much of it as parsing",
   }),
   maxQueueLength: option<number>({
     group: "Processes",

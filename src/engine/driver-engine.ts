@@ -102,7 +102,11 @@ export class DriverEngine implements Engine {
       query: readStream("query"),
       select: readStream("select"),
       indexProject: (request, context) => indexing.indexProject(request, context),
-      backup: readStream("backup"),
+      backup: () => {
+        throw new DriverError("NOT_IMPLEMENTED", "This version of the driver makes no backups yet.", {
+          hint: "Stop the driver and copy the database file.",
+        });
+      },
     };
   }
 

@@ -25,13 +25,14 @@ import { WorkerLostError } from "../workers/worker-process.js";
 import type { CallContext } from "./call.js";
 import type { Parsers } from "./parsers.js";
 import { ProjectRun } from "./project-run.js";
+import { StoreBatcher } from "./store-batcher.js";
 import type { EngineLog } from "./worker-log.js";
 import type { Writer } from "./writer.js";
 
 /** Files that one parser is given at a time. */
 const CHUNK_FILES = 16;
 /** Files whose rows may wait for the writer; a parser that is further ahead only fills memory. */
-const MAX_UNSTORED_FILES = 32;
+const MAX_UNSTORED_FILES = 64;
 /** Time between two progress messages, in milliseconds. */
 const PROGRESS_INTERVAL_MS = 100;
 
@@ -72,7 +73,7 @@ export class Indexing {
     return await this.#healing({ projectId, path: filePath, caller: "IndexFile" }, context, async () => {
       const [result] = await collect(this.#parse(request, context));
       if (result === undefined) throw new DriverError("INTERNAL", `The parser gave no answer for ${filePath}.`);
-      return await this.#store(result, context);
+      return await this.#store(result, (payload) => this.#writer.write("storeFile", payload, context), context);
     });
   }
 
@@ -139,12 +140,15 @@ export class Indexing {
     const { paths } = request;
     let next = 0;
     const unstored = new Set<Promise<void>>();
+    const batcher = new StoreBatcher((payload) => this.#writer.write("storeFile", payload, context));
     const work = async (): Promise<void> => {
       while (next < paths.length) {
         const chunk = paths.slice(next, next + CHUNK_FILES);
         next += chunk.length;
         for await (const result of this.#parse({ ...request, paths: chunk }, context)) {
-          const storing = this.#storeOfProject(request, result, run, context).finally(() => unstored.delete(storing));
+          const storing = this.#storeOfProject(request, result, batcher, run, context).finally(() =>
+            unstored.delete(storing),
+          );
           // Awaited below, unless another file's failure ends the run first.
           storing.catch(() => undefined);
           unstored.add(storing);
@@ -159,6 +163,7 @@ export class Indexing {
   async #storeOfProject(
     { projectId }: IndexFilesRequest,
     result: FileResult,
+    batcher: StoreBatcher,
     run: ProjectRun,
     context: CallContext,
   ): Promise<void> {
@@ -168,7 +173,9 @@ export class Indexing {
     }
     const file: FileOfCall = { projectId, path: result.path, caller: "IndexProject" };
     try {
-      const response = await this.#healing(file, context, () => this.#store(result, context));
+      const response = await this.#healing(file, context, () =>
+        this.#store(result, (payload) => batcher.store(payload), context),
+      );
       run.indexed(fromBinary(IndexFileResponseSchema, response));
     } catch (error) {
       if (!(error instanceof FileFailedError)) throw error;
@@ -206,12 +213,16 @@ export class Indexing {
   }
 
   /** Stores what a parser made of one file; resolves with the encoded `IndexFileResponse`. */
-  async #store({ kind, payload }: FileResult, context: CallContext): Promise<Uint8Array> {
+  async #store(
+    { kind, payload }: FileResult,
+    storeFile: (payload: Buffer) => Promise<Uint8Array>,
+    context: CallContext,
+  ): Promise<Uint8Array> {
     switch (kind) {
       case FileResultKind.UNCHANGED:
         return payload;
       case FileResultKind.STORE:
-        return await this.#writer.write("storeFile", payload, context);
+        return await storeFile(payload);
       case FileResultKind.SKIPPED:
         throw new DriverError("INTERNAL", "The parser skipped a file that was asked for.");
       case FileResultKind.REFUSED:

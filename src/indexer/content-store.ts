@@ -103,8 +103,11 @@ export function createContentStore(connection: Connection): ContentStore {
   const indexSymbols = connection.prepare<[number, number]>(
     "INSERT INTO main.symbols_fts (rowid, words) SELECT id, words FROM main.symbols WHERE file_id = ? AND id >= ?",
   );
-  const unindexContent = connection.prepare<[number]>("DELETE FROM main.code_content_fts WHERE rowid = ?");
-  const unindexSymbol = connection.prepare<[number]>("DELETE FROM main.symbols_fts WHERE rowid = ?");
+  // CAST: a JavaScript number is bound as REAL, which FTS5 does not always take for a rowid.
+  const unindexContent = connection.prepare<[number]>(
+    "DELETE FROM main.code_content_fts WHERE rowid = CAST(? AS INTEGER)",
+  );
+  const unindexSymbol = connection.prepare<[number]>("DELETE FROM main.symbols_fts WHERE rowid = CAST(? AS INTEGER)");
   const updateContent = connection.prepare<BoundValue[]>(
     "UPDATE main.code_content SET entity_name = ?, content = ?, docstring = ? WHERE id = ?",
   );

@@ -6,7 +6,10 @@ import { fromSqliteError } from "./errors.js";
 export type Connection = Database.Database;
 
 /** A compiled statement of a `Connection`. */
-export type Statement = Database.Statement;
+export type Statement<Row = unknown, Parameters extends unknown[] | object = unknown[]> = Database.Statement<
+  Parameters extends unknown[] ? Parameters : [Parameters],
+  Row
+>;
 
 /**
  * What a connection is for; decides its PRAGMAs.

@@ -28,8 +28,12 @@ export interface WriterInfo {
 
 /** The writes of one commit: enough to share an fsync among many, few enough to keep the wait of the first one short. */
 const MAX_BATCH_WRITES = 512;
-/** Pages in the WAL from which on the writer copies them into the database when it is idle; SQLite's own default. */
-const CHECKPOINT_PAGES = 1_000;
+/** Pages that the writer leaves in the WAL when it is idle; SQLite's own default. */
+const IDLE_CHECKPOINT_PAGES = 1_000;
+/** Pages in the WAL from which on it copies them into the database even when it is busy: 32 MiB with the usual page size. */
+const BUSY_CHECKPOINT_PAGES = 8_000;
+/** Without a write for this long the writer counts as idle, in milliseconds. */
+const IDLE_AFTER_MS = 100;
 /** A second commit that fails within this time ends the process: the disk is not coming back by reopening a file. */
 const COMMIT_FAILURE_WINDOW_MS = 60_000;
 
@@ -40,6 +44,7 @@ let commits: GroupCommit;
 let lastCommitFailureMs = Number.NEGATIVE_INFINITY;
 const queue: WorkerCall[] = [];
 let isScheduled = false;
+let idleTimer: NodeJS.Timeout | undefined;
 
 const host = new WorkerHost({
   onCall: (call) => {
@@ -76,7 +81,12 @@ function runQueue(): void {
       return;
     }
   }
-  if (!session.connection.inTransaction && !streams.isBusy) checkpointWhenDue();
+  if (session.connection.inTransaction || streams.isBusy) return;
+  checkpointWhenDue(BUSY_CHECKPOINT_PAGES);
+  clearTimeout(idleTimer);
+  idleTimer = setTimeout(() => {
+    if (queue.length === 0 && !session.connection.inTransaction) checkpointWhenDue(IDLE_CHECKPOINT_PAGES);
+  }, IDLE_AFTER_MS);
 }
 
 /** Runs the call at the head of the queue when it is one that has the connection to itself. */
@@ -209,9 +219,9 @@ function afterCommitFailure(error: DriverError): void {
   }
 }
 
-function checkpointWhenDue(): void {
+function checkpointWhenDue(pages: number): void {
   const [progress] = session.connection.pragma("wal_checkpoint(NOOP)") as { log: number; checkpointed: number }[];
-  if (progress === undefined || progress.log - progress.checkpointed < CHECKPOINT_PAGES) return;
+  if (progress === undefined || progress.log - progress.checkpointed < pages) return;
   session.connection.pragma("wal_checkpoint(PASSIVE)");
   if (walBytes() > limits.maxWalBytes) truncateWal(session.connection);
 }

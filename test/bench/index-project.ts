@@ -9,7 +9,8 @@ import { ServerProcess } from "./child.js";
 import { type Contender, compare, type Ratio } from "./rounds.js";
 
 const ROUNDS = 3;
-const WORKERS = availableParallelism();
+/** As many as the driver has parsers by default. */
+const WORKERS = Math.max(1, availableParallelism() - 1);
 
 /** IndexProject over the Python standard library, cold, unchanged and with some files touched, against parsing alone. */
 export async function benchIndexProject(folder: string): Promise<Ratio[]> {

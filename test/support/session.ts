@@ -11,7 +11,12 @@ import { DriverError, type Reason } from "../../src/errors.js";
 import { openConnection } from "../../src/sqlite/connection.js";
 import { GroupCommit } from "../../src/workers/group-commit.js";
 import type { WorkerLimits } from "../../src/workers/limits.js";
-import type { StreamOperation, UnaryOperation, WriteOperation } from "../../src/workers/operations/operation.js";
+import type {
+  ExclusiveOperation,
+  StreamOperation,
+  UnaryOperation,
+  WriteOperation,
+} from "../../src/workers/operations/operation.js";
 import { Session } from "../../src/workers/session.js";
 import { StatementGuard } from "../../src/workers/watchdog.js";
 import type { SqliteValue } from "../../src/workers/wire-writer.js";
@@ -61,6 +66,15 @@ export class TestDatabase {
     const outcome = this.#groupCommit.run([call]).get(1);
     if (outcome === undefined || "error" in outcome) throw outcome?.error ?? new Error("there is no outcome");
     return outcome.response;
+  }
+
+  /** Runs an operation that has the writer to itself. */
+  exclusive<Request extends DescMessage, Response extends DescMessage>(
+    run: ExclusiveOperation,
+    [request, response]: readonly [Request, Response],
+    message: MessageInitShape<Request>,
+  ): MessageShape<Response> {
+    return fromBinary(response, run(this.writer, toBinary(request, create(request, message))));
   }
 
   /** Runs a unary read on the reader. */

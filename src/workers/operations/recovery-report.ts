@@ -7,7 +7,7 @@ import {
   TableState,
 } from "../../../gen/code_analysis/driver/v1/recovery_pb.js";
 import { monotonicMs } from "../../observability/clock.js";
-import type { RecoveredTable, RecoveryReport } from "../../schema/recovery.js";
+import type { RecoveredTable, RecoveryReport } from "../../schema/recovery-report.js";
 
 const STATES: Readonly<Record<RecoveredTable["state"], TableState>> = {
   healthy: TableState.HEALTHY,
@@ -26,7 +26,7 @@ const ACTIONS: Readonly<Record<RecoveredTable["action"], RecoveryActionKind>> = 
   none: RecoveryActionKind.NONE,
   leave: RecoveryActionKind.LEFT_UNRESOLVED,
   rename_back: RecoveryActionKind.RENAMED_BACK,
-  drop_empty_and_rename_back: RecoveryActionKind.DROPPED_EMPTY_AND_RENAMED_BACK,
+  drop_and_rename_back: RecoveryActionKind.DROPPED_EMPTY_AND_RENAMED_BACK,
   heal_references: RecoveryActionKind.HEALED_REFERENCES,
   drop_leftover_and_heal_references: RecoveryActionKind.DROPPED_LEFTOVER_AND_HEALED_REFERENCES,
 };

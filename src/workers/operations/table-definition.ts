@@ -142,7 +142,7 @@ function columnSql(column: ColumnDefinition, field: string): string {
   if (defaultSql !== "") words.push(defaultSql);
   if (collation !== "") {
     if (!COLLATIONS.has(foldName(collation))) refuse(`There is no collation ${collation}.`, `${field}.collation`);
-    words.push(`COLLATE ${collation}`);
+    words.push(`COLLATE ${collation.toUpperCase()}`);
   }
   return words.join(" ");
 }

@@ -2,6 +2,15 @@ import { storeFailure, storeFile } from "./indexing.js";
 import type { StreamOperation, UnaryOperation, WriteOperation } from "./operation.js";
 import { listIndexingErrors, listProjects, registerProject } from "./project.js";
 import { getTableInfo, listTables } from "./schema.js";
+import {
+  findDefinitions,
+  findReferences,
+  getClassHierarchy,
+  listCallees,
+  listCallers,
+  listFileEntities,
+  searchCode,
+} from "./search.js";
 import { execute, executeBatch, query } from "./sql.js";
 import { deleteRows, insert, select, update } from "./table.js";
 import { createTable, dropTable } from "./table-ddl.js";
@@ -27,6 +36,13 @@ export const READ_OPERATIONS: Readonly<Record<string, UnaryOperation>> = {
   getTableInfo,
   listProjects,
   listIndexingErrors,
+  searchCode,
+  findDefinitions,
+  findReferences,
+  listCallers,
+  listCallees,
+  getClassHierarchy,
+  listFileEntities,
   /** Tells that the worker is idle. */
   ping: () => Buffer.alloc(0),
 };

@@ -1,0 +1,296 @@
+import assert from "node:assert/strict";
+import type { Definition, ParsedFile } from "../../src/indexer/entities.js";
+import { inTransaction } from "../../src/sqlite/transaction.js";
+import { dumpIndex, IndexedProject } from "../support/indexed-project.js";
+
+const SOURCE = `"""Module text."""
+import os.path as p
+from .other import helper as h, Tool
+
+
+@decorate
+class Account(Base, Tool):
+    """Class text."""
+
+    def save(self, force=False, *rest, **more):
+        h()
+        self.load()
+
+    def load(self):
+        return Tool()
+
+
+def main():
+    def inner():
+        pass
+    return Account().save()
+`;
+
+describe("storeFile()", () => {
+  let project: IndexedProject;
+  beforeEach(() => {
+    project = new IndexedProject();
+  });
+  afterEach(() => project.close());
+
+  const all = (sql: string, ...parameters: unknown[]): unknown[] =>
+    project.connection
+      .prepare(sql)
+      .raw()
+      .all(...parameters);
+
+  it("fills every table of a file", async () => {
+    const { counts, fileId } = await project.write("pkg/account.py", SOURCE);
+    assert.deepEqual(counts, {
+      classes: 1,
+      methods: 2,
+      functions: 2,
+      imports: 3,
+      usages: 5,
+      content: 6,
+      crossReferences: 3,
+    });
+    assert.deepEqual(project.store.countRows(fileId), counts);
+    assert.deepEqual(
+      all("SELECT path, relative_path, lines, has_docstring, deleted, needs_chunking, language, size FROM files"),
+      [["/p/pkg/account.py", "pkg/account.py", 21, 1, 0, 0, "python", SOURCE.length]],
+    );
+    assert.deepEqual(all("SELECT name, line, end_line, docstring, bases FROM classes"), [
+      ["Account", 7, 15, "Class text.", '["Base","Tool"]'],
+    ]);
+    assert.deepEqual(all("SELECT name, line, end_line, args, complexity FROM methods"), [
+      ["save", 10, 12, '["force","rest","more"]', 1],
+      ["load", 14, 15, "[]", 1],
+    ]);
+    assert.deepEqual(all("SELECT name, line, end_line FROM functions ORDER BY line"), [
+      ["main", 18, 21],
+      ["inner", 19, 20],
+    ]);
+    assert.deepEqual(all("SELECT name, module, import_type, line, alias FROM imports"), [
+      ["os.path", "os.path", "import", 2, "p"],
+      ["helper", ".other", "import_from", 3, "h"],
+      ["Tool", ".other", "import_from", 3, null],
+    ]);
+    assert.deepEqual(
+      all("SELECT target_name, target_class, caller_type, callee_name, origin FROM usages ORDER BY line, target_name"),
+      [
+        ["h", null, "method", "helper", "/pkg/other"],
+        ["load", "Account", "method", null, null],
+        ["Tool", null, "method", "Tool", "/pkg/other"],
+        ["Account", null, "function", null, null],
+        ["save", null, "function", null, null],
+      ],
+    );
+    assert.deepEqual(all("SELECT entity_type, name, scope, start_line, line, end_line FROM symbols ORDER BY id"), [
+      ["file", "pkg/account.py", null, 1, 1, 21],
+      ["class", "Account", "", 6, 7, 15],
+      ["method", "save", "Account", 10, 10, 12],
+      ["method", "load", "Account", 14, 14, 15],
+      ["function", "main", "", 18, 18, 21],
+      ["function", "inner", null, 19, 19, 20],
+    ]);
+    const [content] = all("SELECT content FROM code_content WHERE entity_name = 'Account'");
+    assert.match(String(content), /^@decorate\nclass Account[\s\S]*return Tool\(\)$/);
+    project.assertFullTextIsWhole();
+  });
+
+  it("gives the same rows when it stores the same file again", async () => {
+    await project.write("a.py", SOURCE);
+    const before = dumpIndex(project.connection);
+    const ids = all("SELECT id FROM code_content");
+    assert.deepEqual((await project.write("a.py", SOURCE)).changed, []);
+    assert.deepEqual(dumpIndex(project.connection), before);
+    assert.deepEqual(all("SELECT id FROM code_content"), ids);
+    project.assertFullTextIsWhole();
+  });
+
+  it("keeps ids, and rows of other services, when definitions move, and deletes them when they vanish", async () => {
+    const twice = "def f():\n    pass\n";
+    const text = `${twice}${twice}${SOURCE}`;
+    const { fileId } = await project.write("a.py", text);
+    project.connection.exec(`INSERT INTO code_chunks (file_id, project_id, chunk_uuid, chunk_type, chunk_text, class_id)
+      SELECT file_id, 'p', 'c' || id, 'x', 'x', id FROM classes`);
+    project.connection.exec(`INSERT INTO code_chunks (file_id, project_id, chunk_uuid, chunk_type, chunk_text, method_id)
+      SELECT ${fileId}, 'p', 'm' || id, 'x', 'x', id FROM methods`);
+    project.connection.exec(
+      `INSERT INTO issues (file_id, function_id, issue_type) SELECT file_id, id, 'x' FROM functions`,
+    );
+    const ids = (): unknown[] => [
+      all("SELECT id, name FROM classes ORDER BY id"),
+      all("SELECT id, name FROM methods ORDER BY id"),
+      all("SELECT id, name FROM functions ORDER BY id"),
+    ];
+    const before = ids();
+    for (const moved of [`# one\n${text}`, `${text}`, `${twice}\n\n\n${twice}${SOURCE}`, `\n\n${text}`]) {
+      await project.write("a.py", moved);
+      assert.deepEqual(ids(), before);
+    }
+    assert.deepEqual(all("SELECT count(*) FROM code_chunks"), [[3]]);
+    assert.deepEqual(all("SELECT count(*) FROM issues"), [[4]]);
+
+    await project.write("a.py", text.replace("def load", "def reload"));
+    assert.deepEqual(all("SELECT chunk_uuid FROM code_chunks ORDER BY id"), [["c1"], ["m1"]]);
+    await project.write("a.py", twice);
+    assert.deepEqual(all("SELECT count(*) FROM code_chunks"), [[0]]);
+    assert.deepEqual(all("SELECT count(*) FROM issues"), [[1]]);
+    assert.equal((await project.write("a.py", twice)).fileId, fileId);
+    project.assertFullTextIsWhole();
+  });
+
+  it("never gives the id of a vanished definition to another one", async () => {
+    await project.write("a.py", "def old():\n    pass\n");
+    const [[old]] = all("SELECT id FROM functions") as [[number]];
+    await project.write("a.py", "");
+    await project.write("a.py", "def young():\n    pass\n");
+    const [[young]] = all("SELECT id FROM functions") as [[number]];
+    assert.ok(young > old);
+  });
+
+  it("stores one row for definitions of one name on one line", async () => {
+    await project.write(
+      "a.js",
+      "class A { m() {} m() { f() } } function f() {} function f() { f() } class A { n() {} }",
+    );
+    assert.deepEqual(all("SELECT name FROM classes"), [["A"]]);
+    assert.deepEqual(all("SELECT name FROM methods"), [["m"], ["n"]]);
+    assert.deepEqual(all("SELECT name FROM functions"), [["f"]]);
+    assert.deepEqual(all("SELECT entity_type, count(*) FROM symbols GROUP BY 1 ORDER BY 1"), [
+      ...[
+        ["class", 1],
+        ["file", 1],
+        ["function", 1],
+        ["method", 2],
+      ],
+    ]);
+  });
+
+  it("says what appeared and vanished for other files", async () => {
+    const names = async (text: string): Promise<string[]> =>
+      (await project.write("a.py", text)).changed.map(({ type, scope, name }) => `${type} ${scope} ${name}`).sort();
+    assert.deepEqual(await names("def a():\n    def hidden(): pass\nclass B:\n    def c(self): pass\n"), [
+      ...["class  B", "function  a", "method B c"],
+    ]);
+    assert.deepEqual(await names("class B:\n    def c(self): return 1\ndef a(): pass\n"), []);
+    assert.deepEqual(await names("class D:\n    def c(self): pass\ndef a(): pass\n"), [
+      ...["class  B", "class  D", "method B c", "method D c"],
+    ]);
+    assert.deepEqual(project.remove("a.py")?.changed.length, 3);
+  });
+
+  it("clears needs_chunking, the mark of deletion and the indexing error", async () => {
+    await project.write("a.py", "x = 1\n");
+    project.connection.exec("UPDATE files SET needs_chunking = 1, deleted = 1");
+    inTransaction(project.connection, () => project.store.storeFailure("p", "a.py", "timeout", "too slow"));
+    assert.equal(project.store.findFile("p", "/p/a.py"), null);
+    await project.write("a.py", "x = 2\n");
+    assert.deepEqual(all("SELECT needs_chunking, deleted FROM files"), [[0, 0]]);
+    assert.deepEqual(all("SELECT count(*) FROM indexing_errors"), [[0]]);
+    assert.equal(project.store.findFile("p", "/p/a.py")?.relativePath, "a.py");
+  });
+
+  it("stores the error of a file that it could store in part", async () => {
+    await project.write("a.py", "def f():\n    pass\ndef (:\n");
+    assert.deepEqual(all("SELECT file_path, error_type FROM indexing_errors"), [["a.py", "syntax_error"]]);
+    await project.write("a.py", "def f():\n    pass\n");
+    assert.deepEqual(all("SELECT count(*) FROM indexing_errors"), [[0]]);
+  });
+
+  it("stores texts that are no ordinary texts", async () => {
+    const text = "# \u{1F600} \0 end\ndef größe():\r\n    return '\ud800'\r";
+    const parsed: ParsedFile = {
+      ...{ language: "python", text, lineCount: 3, docstring: null, imports: [], usages: [], problems: [] },
+      definitions: [definition({ name: "größe", start: text.indexOf("def"), end: text.length, line: 2, endLine: 3 })],
+    };
+    const store = (): void =>
+      inTransaction(project.connection, () => {
+        const place = {
+          projectId: "p",
+          path: "/p/a.py",
+          relativePath: "a.py",
+          size: 1,
+          contentHash: "h",
+          lastModified: 0,
+        };
+        project.store.storeFile({ ...place, parsed });
+      });
+    store();
+    store();
+    project.assertFullTextIsWhole();
+    assert.deepEqual(all("SELECT entity_type, start_line FROM symbols"), [
+      ["file", 1],
+      ["function", 2],
+    ]);
+  });
+
+  it("leaves every row as it was when the transaction is rolled back", async () => {
+    await project.index([["a.py", SOURCE]]);
+    const before = dumpIndex(project.connection);
+    const file = await project.write("b.py", SOURCE);
+    assert.ok(file.fileId > 0);
+    project.remove("b.py");
+    project.connection.exec("BEGIN");
+    project.store.removeFile("p", "/p/a.py");
+    project.connection.exec("ROLLBACK");
+    assert.deepEqual(dumpIndex(project.connection), before);
+    project.assertFullTextIsWhole();
+  });
+
+  it("removes a file with everything that hangs on it, and nothing of another file", async () => {
+    await project.index([["other.py", "def helper(): pass\nclass Tool: pass\n"]]);
+    const before = dumpIndex(project.connection);
+    await project.index([["a.py", SOURCE]]);
+    const change = project.remove("a.py");
+    assert.ok(change !== null);
+    assert.deepEqual(dumpIndex(project.connection), before);
+    assert.equal(project.remove("a.py"), null);
+    assert.deepEqual(all("SELECT count(*) FROM entity_cross_ref WHERE file_id IS NULL"), [[0]]);
+    project.assertFullTextIsWhole();
+  });
+
+  it("damages the full-text index when rows of code_content go before their index rows: the control", async () => {
+    await project.write("a.py", SOURCE);
+    project.connection.exec("DELETE FROM code_content WHERE entity_type = 'method'");
+    assert.throws(() => project.assertFullTextIsWhole(), /malformed/);
+  });
+});
+
+describe("storeFailure()", () => {
+  it("keeps one row for a file and its other rows as they were", async () => {
+    const project = new IndexedProject();
+    await project.index([["a.py", SOURCE]]);
+    const { indexing_errors: none, ...before } = dumpIndex(project.connection);
+    assert.deepEqual(none, []);
+    for (const type of ["timeout", "too_large"] as const) {
+      inTransaction(project.connection, () => project.store.storeFailure("p", "a.py", type, `it is ${type}`));
+    }
+    const { indexing_errors: errors, ...after } = dumpIndex(project.connection);
+    assert.deepEqual(after, before);
+    assert.deepEqual(errors, [
+      JSON.stringify({ project_id: "p", file_path: "a.py", error_type: "too_large", error_message: "it is too_large" }),
+    ]);
+    project.close();
+  });
+});
+
+describe("listFiles()", () => {
+  it("lists the files of one project by path, with their hashes", async () => {
+    const project = new IndexedProject(":memory:", ["p", "q"]);
+    await project.write("b.py", "");
+    await project.write("a.py", "");
+    await project.write("c.py", "", "q");
+    assert.deepEqual(
+      project.store.listFiles("p").map(({ path }) => path),
+      ["/p/a.py", "/p/b.py"],
+    );
+    assert.match(project.store.findFile("q", "/q/c.py")?.contentHash ?? "", /^[0-9a-f]{64}$/);
+    project.close();
+  });
+});
+
+function definition(fields: Partial<Definition>): Definition {
+  return {
+    ...{ kind: "function", name: "f", line: 1, endLine: 1, start: 0, end: 1, docstring: null, classIndex: null },
+    ...{ bases: [], parameters: [], complexity: 1, isAbstract: false, hasPass: false, hasNotImplemented: false },
+    ...fields,
+  };
+}

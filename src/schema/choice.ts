@@ -59,6 +59,7 @@ export function chooseOperations(
     const operations = buildOperations(diff, { methods, allow: removable });
     const kept = keptObjects(diff, removable);
     const choice = { operations, consents: [...consents.values()], notes: [] };
+    if (operations.length === 0) return { ...choice, problems: [] };
     const outcome = withClone(live, (clone) => tryOut(clone, live, diff, operations));
     if (!("operation" in outcome)) {
       const inTheWay = kept.filter(({ kind, name }) => outcome.broken.has(`${kind} ${name}`));

@@ -96,12 +96,11 @@ function createProgram(options: ProgramOptions, onExitCode: (exitCode: number) =
     .addOption(new Option("--dry-run", "Print the plan; change nothing.").conflicts("check"))
     .option("--check", "The same, for CI: the exit code says whether the schema is as wanted.")
     .option("--json", "Print one JSON document.")
-    .option("--allow <CONSENT...>", "Permit a loss or change of data that the plan names. Repeatable.", collect, [])
+    .option("--allow <CONSENT...>", "Permit a loss or change of data that the plan names. Repeatable.", collect)
     .option(
       "--rename <TABLE.OLD=NEW...>",
       "A column was renamed; without this it is dropped and another added. Repeatable.",
       collectRename,
-      [],
     )
     .option("--backup-dir <DIR>", "Where the backup goes. [default: beside the database]")
     .addOption(new Option("--no-backup", "Make no backup before a change.").conflicts("backupDir"))
@@ -129,11 +128,11 @@ function createProgram(options: ProgramOptions, onExitCode: (exitCode: number) =
   return program;
 }
 
-function collect(value: string, earlier: readonly string[]): string[] {
+function collect(value: string, earlier: readonly string[] = []): string[] {
   return [...earlier, value];
 }
 
-function collectRename(value: string, earlier: readonly ColumnRename[]): ColumnRename[] {
+function collectRename(value: string, earlier: readonly ColumnRename[] = []): ColumnRename[] {
   const [, table, from, to] = /^([^.]+)\.([^=]+)=(.+)$/.exec(value) ?? [];
   if (table === undefined || from === undefined || to === undefined) {
     throw new InvalidArgumentError("It must be TABLE.OLD=NEW.");

@@ -23,8 +23,8 @@ export interface SchemaFlags extends DatabaseFlags {
   readonly dryRun?: boolean;
   readonly check?: boolean;
   readonly json?: boolean;
-  readonly allow: readonly string[];
-  readonly rename: readonly ColumnRename[];
+  readonly allow?: readonly string[];
+  readonly rename?: readonly ColumnRename[];
   readonly backupDir?: string;
   readonly backup: boolean;
   readonly online?: boolean;
@@ -95,7 +95,7 @@ async function migrate(
   try {
     const busyTimeoutMs = Number(connection.pragma("busy_timeout", { simple: true }));
     setPragma(connection, { name: "busy_timeout", value: Math.max(busyTimeoutMs, flags.waitMs) });
-    const plan = planMigration(connection, wantedSql, { allow: flags.allow, renames: flags.rename });
+    const plan = planMigration(connection, wantedSql, { allow: flags.allow ?? [], renames: flags.rename ?? [] });
     print(formatPlan(plan));
     const exitCode = EXIT_CODE_OF_PLAN[statusOf(plan)];
     if (onlyReads || statusOf(plan) !== "ready") return { plan, exitCode };

@@ -13,6 +13,7 @@ import { RpcServer } from "../rpc/server.js";
 import { decideListeners, isLoopback, type ListenRule } from "../security/listen-policy.js";
 import { loadTls, type TlsMaterial } from "../security/tls.js";
 import { createFileVerifier, createFixedVerifier, type TokenVerifier } from "../security/token.js";
+import { removePresenceNote, writePresenceNote } from "../sqlite/presence-note.js";
 import type { RunningDriver, StartDriver } from "./serve.js";
 import { VERSION } from "./version.js";
 
@@ -58,6 +59,7 @@ export const startDriver: StartDriver = async (config, logger) => {
   try {
     await engine.start();
     for (const listener of listeners) addresses.push(await server.listen(listener));
+    writePresenceNote(config.db, { program: "driver", pid: process.pid, addresses });
   } catch (error) {
     await server.stop(0);
     engine.kill();
@@ -70,6 +72,7 @@ export const startDriver: StartDriver = async (config, logger) => {
       engine.drain();
       await server.stop(drainTimeoutMs);
       await engine.close();
+      removePresenceNote(config.db, process.pid);
     },
   };
   return driver;

@@ -11,6 +11,8 @@ export interface BackupOptions {
   readonly directory: string;
   /** Part of the file name: `<database>.<time>.backup`. Default: now. */
   readonly time?: Date;
+  /** Called with the name of the file before it is made, for who may have to remove what a killed process leaves. */
+  readonly onStart?: (partialPath: string) => void;
   readonly onProgress?: (progress: { readonly donePages: number; readonly totalPages: number }) => void;
 }
 
@@ -35,6 +37,7 @@ export async function createBackup(connection: Connection, options: BackupOption
   mkdirSync(directory, { recursive: true });
   const path = join(directory, `${basename(connection.name)}.${time.toISOString().replaceAll(":", "-")}.backup`);
   const partial = `${path}.partial`;
+  options.onStart?.(partial);
   // Copy and counts come from one snapshot, whatever others write meanwhile.
   connection.exec("BEGIN");
   try {

@@ -89,14 +89,21 @@ export function examine(connection: Connection, wanted: SchemaModel): DoctorRepo
  * not touched: every write could make it worse.
  *
  * @param connection a writable connection outside a transaction.
+ * @param options.beforeCommit called when everything is done but committed; what it throws rolls back.
  * @throws DriverError `DATABASE_BUSY`, `DISK_FULL` …; nothing is changed then.
  */
-export function fix(connection: Connection, wanted: SchemaModel): FixReport {
+export function fix(
+  connection: Connection,
+  wanted: SchemaModel,
+  options: { readonly beforeCommit?: () => void } = {},
+): FixReport {
   try {
     const fixed = withForeignKeysOff(connection, () =>
       inTransaction(connection, () => {
         const integrity = checkIntegrity(connection);
-        return integrity.messages.length > 0 ? [] : heal(connection, managedTables(wanted), integrity);
+        const healed = integrity.messages.length > 0 ? [] : heal(connection, managedTables(wanted), integrity);
+        options.beforeCommit?.();
+        return healed;
       }),
     );
     return { fixed, remaining: examine(connection, wanted) };

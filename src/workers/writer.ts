@@ -5,8 +5,10 @@
  */
 import { statSync } from "node:fs";
 import { DriverError } from "../errors.js";
+import { monotonicMs } from "../observability/clock.js";
 import { type Connection, openConnection } from "../sqlite/connection.js";
 import { fromSqliteError } from "../sqlite/errors.js";
+import { acquirePresence } from "../sqlite/presence-lock.js";
 import { CommitFailedError, GroupCommit, type Outcome, type PendingWrite } from "./group-commit.js";
 import { announce, exitWorker, type WorkerCall, WorkerHost, workerOptions } from "./host.js";
 import { connectDatabase } from "./operations/connect.js";
@@ -36,6 +38,8 @@ const BUSY_CHECKPOINT_PAGES = 8_000;
 const IDLE_AFTER_MS = 100;
 /** A second commit that fails within this time ends the process: the disk is not coming back by reopening a file. */
 const COMMIT_FAILURE_WINDOW_MS = 60_000;
+/** How long a start waits for a migration that wants no driver beside it. */
+const PRESENCE_WAIT_MS = 5_000;
 
 const { databasePath, limits } = workerOptions<DatabaseWorkerOptions>();
 
@@ -43,7 +47,9 @@ let session: WriterSession;
 let commits: GroupCommit;
 let lastCommitFailureMs = Number.NEGATIVE_INFINITY;
 const queue: WorkerCall[] = [];
-let isScheduled = false;
+/** Nothing runs before the database is open. */
+let isScheduled = true;
+let isLockedOut = false;
 let idleTimer: NodeJS.Timeout | undefined;
 
 const host = new WorkerHost({
@@ -73,8 +79,7 @@ function schedule(): void {
 function runQueue(): void {
   while (queue.length > 0 && !streams.isBusy) {
     if (session.connection.inTransaction) runInTransaction();
-    else if (takeExclusive()) continue;
-    else runBatch();
+    else if (!takeExclusive()) runBatch();
     // Let what has arrived meanwhile join the next batch.
     if (queue.length > 0) {
       schedule();
@@ -95,7 +100,14 @@ function takeExclusive(): boolean {
   const run = call && EXCLUSIVE_OPERATIONS[call.operation];
   if (call === undefined || run === undefined) return false;
   queue.shift();
-  answer(call, () => run(session, call.request));
+  try {
+    host.respond(call.id, run(session, call.request));
+    isLockedOut = false;
+  } catch (thrown) {
+    const error = fromSqliteError(thrown);
+    if (mustWait(call, error)) putBack([call]);
+    else fail(call.id, error);
+  }
   committed();
   return true;
 }
@@ -112,7 +124,14 @@ function runBatch(): void {
   }
   try {
     const outcomes = commits.run(writes);
-    for (const { id } of writes) acknowledge(id, outcomes.get(id));
+    const waiting: PendingWrite[] = [];
+    for (const write of writes) {
+      const outcome = outcomes.get(write.id);
+      if (outcome !== undefined && "error" in outcome && mustWait(write, outcome.error)) waiting.push(write);
+      else acknowledge(write.id, outcome);
+    }
+    if (waiting.length > 0) putBack(waiting);
+    else isLockedOut = false;
     committed();
   } catch (error) {
     if (!(error instanceof CommitFailedError)) throw error;
@@ -124,10 +143,19 @@ function runBatch(): void {
 function acknowledge(callId: number, outcome: Outcome | undefined): void {
   if (outcome === undefined) host.fail(callId, new DriverError("INTERNAL", "The write has no outcome."));
   else if ("response" in outcome) host.respond(callId, outcome.response);
-  else {
-    reportCorruption(outcome.error);
-    host.fail(callId, outcome.error);
-  }
+  else fail(callId, outcome.error);
+}
+
+/** True for a call that could not begin because another process holds the write lock: it waits until its deadline. */
+function mustWait({ deadlineMs }: WorkerCall, { sqliteCode }: DriverError): boolean {
+  return sqliteCode === "SQLITE_BUSY" && !session.connection.inTransaction && monotonicMs() < deadlineMs;
+}
+
+/** Nothing of `calls` has run; they are the next again, after what has been cancelled meanwhile was taken out. */
+function putBack(calls: readonly WorkerCall[]): void {
+  if (!isLockedOut) host.log("warn", "another process has locked the database; writes wait until their deadlines");
+  isLockedOut = true;
+  queue.unshift(...calls);
 }
 
 function committed(): void {
@@ -181,11 +209,14 @@ function commitTransaction(call: WorkerCall): void {
 function answer(call: WorkerCall, run: () => Uint8Array): void {
   try {
     host.respond(call.id, run());
-  } catch (thrown) {
-    const error = fromSqliteError(thrown);
-    reportCorruption(error);
-    host.fail(call.id, error);
+  } catch (error) {
+    fail(call.id, fromSqliteError(error));
   }
+}
+
+function fail(callId: number, error: DriverError): void {
+  reportCorruption(error);
+  host.fail(callId, error);
 }
 
 function reportCorruption(error: DriverError): void {
@@ -244,13 +275,17 @@ function open(): void {
   commits = new GroupCommit(session, host.guard);
 }
 
-await announce(host, () => {
+await announce(host, async () => {
   assertStatementGateWorks();
+  const presence = await acquirePresence(databasePath, "shared", PRESENCE_WAIT_MS);
+  process.once("exit", () => presence.release());
   open();
   const info: WriterInfo = {
     ...connectDatabase(session),
     commitSeq: session.tables.commitSeq().toString(),
     sqliteVersion: session.connection.prepare("SELECT sqlite_version()").pluck().get() as string,
   };
+  isScheduled = false;
+  if (queue.length > 0) schedule();
   return info;
 });

@@ -1,0 +1,10 @@
+import type { Terminal } from "../terminal.js";
+import type { Supervisor } from "./supervision.js";
+
+/** What a command is given by the process it runs in. */
+export interface CommandContext {
+  readonly terminal: Terminal;
+  readonly supervisor: Supervisor;
+  /** Aborted when the user wants the command to end; noticed wherever it does not run inside SQLite. */
+  readonly signal: AbortSignal;
+}

@@ -1,30 +1,13 @@
 import type { QueryCapture } from "web-tree-sitter";
 import { type CommentRange, commentAbove } from "./doc-comments.js";
-import type { Definition, DefinitionKind, Import, ParsedFile } from "./entities.js";
+import { arrangeDrafts, type Draft } from "./drafts.js";
+import type { Import, ParsedFile } from "./entities.js";
 import type { Language } from "./languages/language.js";
 import type { SourceText } from "./source-text.js";
 import { nameStartOf, type RawUsage, resolveUsages, withoutTypeArguments } from "./usages.js";
 
 /** What the captures of one file say. */
 export type Extraction = Pick<ParsedFile, "docstring" | "definitions" | "imports" | "usages">;
-
-/** A definition that is still being filled. */
-interface Draft extends Definition {
-  kind: DefinitionKind;
-  name: string;
-  line: number;
-  endLine: number;
-  start: number;
-  end: number;
-  docstring: string | null;
-  classIndex: number | null;
-  bases: string[];
-  parameters: string[];
-  complexity: number;
-  isAbstract: boolean;
-  hasPass: boolean;
-  hasNotImplemented: boolean;
-}
 
 /** A definition, or a region whose functions belong to a type named elsewhere (`impl T`), that contains the current point. */
 interface Scope {
@@ -98,7 +81,7 @@ export class Extractor {
   finish(): Extraction {
     for (let scope = this.#scopes.at(-1); scope !== undefined; scope = this.#scopes.at(-1)) this.#close(scope);
     this.#settleOwners();
-    const { definitions, indexOf } = arrange(this.#drafts);
+    const { definitions, indexOf } = arrangeDrafts(this.#drafts);
     const usages = resolveUsages(this.#usages, definitions, this.#imports, this.#language);
     return {
       docstring: this.#docstring,
@@ -372,29 +355,6 @@ export class Extractor {
       }
     });
   }
-}
-
-/**
- * The definitions without the nameless ones that a broken source can leave, a class before its methods; with the new index of
- * each old one, or null where nothing moved.
- */
-function arrange(drafts: readonly Draft[]): { definitions: Definition[]; indexOf: (number | null)[] | null } {
-  const isInOrder = drafts.every(({ name, classIndex }, index) => name !== "" && (classIndex ?? -1) < index);
-  if (isInOrder) return { definitions: [...drafts], indexOf: null };
-  const named = drafts.map((draft, index) => ({ draft, index })).filter(({ draft }) => draft.name !== "");
-  const isMisplaced = named.some(({ draft, index }) => (draft.classIndex ?? -1) >= index);
-  // Stable: both halves keep the order of the source.
-  if (isMisplaced) named.sort((a, b) => Number(b.draft.kind === "class") - Number(a.draft.kind === "class"));
-  const indexOf: (number | null)[] = drafts.map(() => null);
-  named.forEach(({ index }, position) => {
-    indexOf[index] = position;
-  });
-  const definitions = named.map(({ draft }) => {
-    if (draft.classIndex === null) return draft;
-    const classIndex = indexOf[draft.classIndex] ?? null;
-    return { ...draft, classIndex, kind: classIndex === null ? ("function" as const) : draft.kind };
-  });
-  return { definitions, indexOf };
 }
 
 function namesClass({ draft, owner }: Scope): boolean {

@@ -94,6 +94,25 @@ describe("parseSource() in every language", () => {
     }).timeout(120_000);
   }
 
+  it("puts a type before its methods, wherever they stand", async () => {
+    const text =
+      "package p\nfunc (t *T) first() { t.second() }\nfunc free() {}\ntype T struct{}\nfunc (t T) second() {}\n";
+    const file = await parseSource(Buffer.from(text), "a.go", { maxBytes: 1_000_000, timeoutMs: 10_000 });
+    assert.deepEqual(
+      file.definitions.map(({ kind, name, classIndex }) => [kind, name, classIndex]),
+      [
+        ["class", "T", null],
+        ["method", "first", 0],
+        ["function", "free", null],
+        ["method", "second", 0],
+      ],
+    );
+    assert.deepEqual(
+      file.usages.map(({ targetName, callerIndex, context }) => [targetName, callerIndex, context]),
+      [["second", 1, "T.first"]],
+    );
+  });
+
   it("has a fixture for each language; Python's is in parse.test.ts", () => {
     const covered = new Set(cases.map((fixture) => fixture.slice(0, fixture.indexOf("/"))));
     assert.deepEqual(

@@ -133,7 +133,7 @@ describe("parseSource() against universal-ctags", () => {
       for (const file of files) {
         const { definitions } = await parseSource(readFileSync(file), file, LIMITS);
         const found = new Map(
-          definitions.map(({ name, line, kind }) => [`${name.replace(/^[^.]*\./, "")} ${line}`, kind]),
+          definitions.map(({ name, line, kind }) => [`${name.replace(/^[^.]*\.|^.*::/, "")} ${line}`, kind]),
         );
         const theirs = new Map(
           (tags.get(file) ?? []).map(({ name, line, kind }) => [`${name.replace(/^.*::/, "")} ${line}`, kind]),
@@ -172,7 +172,7 @@ function sourcesBelow(root: string, extensions: readonly string[]): string[] {
 }
 
 function tagsOf(files: readonly string[], language: string, kinds: string): Map<string, Tag[]> {
-  const options = ["--options=NONE", `--language-force=${language}`, `--kinds-${language}=${kinds}`];
+  const options = ["--options=NONE", "--extras=-s", `--language-force=${language}`, `--kinds-${language}=${kinds}`];
   const { stdout, status } = spawnSync(
     "ctags",
     [...options, "--output-format=json", "--fields=+nK", "-f", "-", "-L", "-"],

@@ -13,6 +13,7 @@ import { announce, type WorkerCall, WorkerHost, workerOptions } from "./host.js"
 import { commitResponse, connectDatabase, EXCLUSIVE_OPERATIONS } from "./operations/exclusive.js";
 import { READ_OPERATIONS, STREAM_OPERATIONS, WRITE_OPERATIONS } from "./operations/tables.js";
 import type { DatabaseWorkerOptions } from "./reader.js";
+import { RequestField, stringField } from "./request-fields.js";
 import { assertStatementGateWorks, Session } from "./session.js";
 import { StreamRunner } from "./stream-runner.js";
 
@@ -51,7 +52,7 @@ const host = new WorkerHost({
     if (index >= 0) queue.splice(index, 1);
     streams.cancel(callId);
   },
-  onPull: (callId) => streams.pull(callId, session),
+  onPull: (callId) => streams.pull(callId),
 });
 const streams = new StreamRunner(host, schedule);
 
@@ -73,7 +74,7 @@ function runQueue(): void {
     // Let what has arrived meanwhile join the next batch.
     if (queue.length > 0) {
       schedule();
-      return;
+      break;
     }
   }
   if (!session.connection.inTransaction && !streams.isBusy) checkpointWhenDue();
@@ -85,7 +86,10 @@ function takeExclusive(): boolean {
   const run = call && EXCLUSIVE_OPERATIONS[call.operation];
   if (call === undefined || run === undefined) return false;
   queue.shift();
-  answer(call, () => run(session, call.request, { tables, log: (line) => host.log("warn", line) }));
+  answer(
+    call,
+    () => commits.earlierAnswer(call) ?? run(session, call.request, { tables, log: (line) => host.log("warn", line) }),
+  );
   return true;
 }
 
@@ -96,7 +100,9 @@ function runBatch(): void {
     if (call === undefined || EXCLUSIVE_OPERATIONS[call.operation] !== undefined) break;
     queue.shift();
     const run = WRITE_OPERATIONS[call.operation];
-    if (run === undefined) host.fail(call.id, new DriverError("INTERNAL", `The writer has no ${call.operation}.`));
+    // Sent before its client could know that SQLite has rolled the transaction back: it must not run outside of it.
+    if (isOfTransaction(call)) host.fail(call.id, transactionLost());
+    else if (run === undefined) host.fail(call.id, new DriverError("INTERNAL", `The writer has no ${call.operation}.`));
     else writes.push({ ...call, run });
   }
   try {
@@ -113,10 +119,7 @@ function runBatch(): void {
 function acknowledge(callId: number, outcome: Outcome | undefined): void {
   if (outcome === undefined) host.fail(callId, new DriverError("INTERNAL", "The write has no outcome."));
   else if ("response" in outcome) host.respond(callId, outcome.response);
-  else {
-    reportCorruption(outcome.error);
-    host.fail(callId, outcome.error);
-  }
+  else host.fail(callId, outcome.error);
 }
 
 function committed(): void {
@@ -129,7 +132,10 @@ function runInTransaction(): void {
   if (call === undefined) return;
   session.commitSeq = 0n;
   if (call.operation === "commitTransaction") commitTransaction(call);
-  else if (call.operation === "rollbackTransaction") {
+  else if (!isOfTransaction(call) && call.operation !== "rollbackTransaction") {
+    // Acknowledged inside somebody else's transaction, it would be lost with it.
+    host.fail(call.id, new DriverError("INTERNAL", `A call of ${call.operation} reached the writer in a transaction.`));
+  } else if (call.operation === "rollbackTransaction") {
     answer(call, () => {
       session.connection.exec("ROLLBACK");
       return Buffer.alloc(0);
@@ -144,13 +150,19 @@ function runInTransaction(): void {
       return commits.runInTransaction({ ...call, run });
     });
     if (!session.connection.inTransaction) {
-      const lost = new DriverError(
-        "TRANSACTION_EXPIRED",
-        "SQLite rolled the transaction back when a statement failed.",
-      );
-      host.event({ type: "transactionLost", error: lost.toJSON() });
+      host.event({ type: "transactionLost", error: transactionLost().toJSON() });
     }
   }
+}
+
+function isOfTransaction({ request }: WorkerCall): boolean {
+  return stringField(request, RequestField.TRANSACTION_ID) !== "";
+}
+
+function transactionLost(): DriverError {
+  return new DriverError("TRANSACTION_EXPIRED", "SQLite rolled the transaction back when a statement failed.", {
+    hint: "Begin a new transaction.",
+  });
 }
 
 function commitTransaction(call: WorkerCall): void {
@@ -170,15 +182,9 @@ function commitTransaction(call: WorkerCall): void {
 function answer(call: WorkerCall, run: () => Uint8Array): void {
   try {
     host.respond(call.id, run());
-  } catch (thrown) {
-    const error = fromSqliteError(thrown);
-    reportCorruption(error);
-    host.fail(call.id, error);
+  } catch (error) {
+    host.fail(call.id, fromSqliteError(error));
   }
-}
-
-function reportCorruption(error: DriverError): void {
-  if (error.reason === "DATABASE_CORRUPT") host.event({ type: "corrupt", error: error.toJSON() });
 }
 
 function outcomeUnknown(cause: DriverError): DriverError {
@@ -208,11 +214,20 @@ function afterCommitFailure(error: DriverError): void {
   }
 }
 
+/** A failure costs nothing that was committed: it is all in the WAL, and the next checkpoint copies it. */
 function checkpointWhenDue(): void {
-  const [progress] = session.connection.pragma("wal_checkpoint(NOOP)") as { log: number; checkpointed: number }[];
-  if (progress === undefined || progress.log - progress.checkpointed < CHECKPOINT_PAGES) return;
-  session.connection.pragma("wal_checkpoint(PASSIVE)");
-  if (walBytes() > limits.maxWalBytes) truncateWal(session.connection);
+  try {
+    const [progress] = session.connection.pragma("wal_checkpoint(NOOP)") as { log: number; checkpointed: number }[];
+    if (progress === undefined || progress.log - progress.checkpointed < CHECKPOINT_PAGES) return;
+    // The answers need not wait for the copying.
+    host.flush();
+    session.connection.pragma("wal_checkpoint(PASSIVE)");
+    if (walBytes() > limits.maxWalBytes) truncateWal(session.connection);
+  } catch (thrown) {
+    const error = fromSqliteError(thrown);
+    if (error.reason === "DATABASE_CORRUPT") host.event({ type: "corrupt", error: error.toJSON() });
+    host.log("warn", "the WAL could not be copied into the database", { reason: error.message });
+  }
 }
 
 function walBytes(): number {
@@ -223,8 +238,11 @@ function walBytes(): number {
 function truncateWal(connection: Connection): void {
   const timeoutMs: unknown = connection.pragma("busy_timeout", { simple: true });
   connection.pragma("busy_timeout = 0");
-  connection.pragma("wal_checkpoint(TRUNCATE)");
-  connection.pragma(`busy_timeout = ${String(timeoutMs)}`);
+  try {
+    connection.pragma("wal_checkpoint(TRUNCATE)");
+  } finally {
+    connection.pragma(`busy_timeout = ${String(timeoutMs)}`);
+  }
 }
 
 function open(): void {

@@ -91,10 +91,7 @@ const MAX_PARAMETERS = 32_766;
  * an object that seems to have every name serves the named ones, and the others are counted by trying.
  */
 function allWithNulls(statement: Statement): unknown[] {
-  const named = new Proxy(
-    {},
-    { getOwnPropertyDescriptor: () => ({ value: null, configurable: true }), get: () => null },
-  );
+  const named = new Proxy({}, { getOwnPropertyDescriptor: () => ({ value: null, configurable: true }), get: () => null });
   for (let count = 0; ; count++) {
     try {
       return statement.all(...new Array<null>(count).fill(null), named);

@@ -5,6 +5,7 @@
  */
 import { statSync } from "node:fs";
 import { DriverError } from "../errors.js";
+import { monotonicMs } from "../observability/clock.js";
 import { type Connection, openConnection } from "../sqlite/connection.js";
 import { fromSqliteError } from "../sqlite/errors.js";
 import { DriverTables } from "./driver-tables.js";
@@ -86,6 +87,10 @@ function takeExclusive(): boolean {
   const run = call && EXCLUSIVE_OPERATIONS[call.operation];
   if (call === undefined || run === undefined) return false;
   queue.shift();
+  if (monotonicMs() >= call.deadlineMs) {
+    host.fail(call.id, new DriverError("DEADLINE_EXCEEDED", "The deadline passed before the call was started."));
+    return true;
+  }
   answer(
     call,
     () => commits.earlierAnswer(call) ?? run(session, call.request, { tables, log: (line) => host.log("warn", line) }),

@@ -290,6 +290,16 @@ describe("transactions", () => {
     assert.equal((await values(test)).length, 6);
   });
 
+  it("do not begin after the deadline of the call", async () => {
+    const test = await withTable(start());
+    const slow = test.sql(
+      "INSERT INTO t WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM n WHERE x < 300000) SELECT max(x) FROM n",
+    );
+    await assert.rejects(test.call("beginTransaction", {}, within(5)), reason("DEADLINE_EXCEEDED"));
+    await slow;
+    await test.sql("INSERT INTO t VALUES (1)");
+  });
+
   it("refuse a time to live out of range", async () => {
     const test = await start();
     for (const ttlMs of [0, -1, 60_001]) await assert.rejects(begin(test, ttlMs), reason("INVALID_REQUEST"));

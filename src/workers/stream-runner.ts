@@ -1,6 +1,7 @@
 import { DriverError } from "../errors.js";
 import { monotonicMs } from "../observability/clock.js";
 import type { WorkerCall, WorkerHost } from "./host.js";
+import { explainMissingTable } from "./missing-table.js";
 import type { StreamOperation } from "./operations/operation.js";
 import type { Session } from "./session.js";
 
@@ -27,13 +28,13 @@ export class StreamRunner {
 
   start(session: Session, call: WorkerCall, run: StreamOperation): void {
     this.#stream = { call, messages: run(session, call.request) };
-    this.#advance(session.limits.maxStatementMs);
+    this.#advance(session);
   }
 
   /** PULL frames can arrive before the stream is started, when calls wait in a queue; they count all the same. */
   pull(callId: number, session: Session): void {
     this.#credit++;
-    if (this.#stream?.call.id === callId) this.#advance(session.limits.maxStatementMs);
+    if (this.#stream?.call.id === callId) this.#advance(session);
   }
 
   cancel(callId: number): void {
@@ -46,12 +47,12 @@ export class StreamRunner {
     this.#finish();
   }
 
-  #advance(maxStatementMs: number): void {
+  #advance(session: Session): void {
     while (this.#stream !== null && this.#credit > 0) {
       const { call, messages } = this.#stream;
       this.#credit--;
       const now = monotonicMs();
-      this.#host.guard.enter(call.id, Math.min(call.deadlineMs, now + maxStatementMs));
+      this.#host.guard.enter(call.id, Math.min(call.deadlineMs, now + session.limits.maxStatementMs));
       try {
         if (now >= call.deadlineMs) throw new DriverError("DEADLINE_EXCEEDED", "The deadline passed.");
         const { done, value } = messages.next();
@@ -65,7 +66,7 @@ export class StreamRunner {
       } catch (error) {
         this.#host.guard.leave();
         messages.return?.();
-        this.#host.fail(call.id, error);
+        this.#host.fail(call.id, explainMissingTable(session.connection, error));
         this.#finish();
       }
     }

@@ -9,9 +9,11 @@ import {
 import { DriverError, type Reason, type SerializedDriverError } from "../errors.js";
 import type { IndexingErrorType } from "../indexer/entities.js";
 import {
+  decodeFileResult,
   decodeMessage,
   encodeMessage,
   type FileFailure,
+  type FileResult,
   FileResultKind,
   type FinishedProject,
   type FinishProjectRequest,
@@ -35,20 +37,34 @@ const CHUNK_FILES = 16;
 const MAX_UNSTORED_FILES = 64;
 /** Time between two progress messages, in milliseconds. */
 const PROGRESS_INTERVAL_MS = 100;
+const EMPTY = Buffer.alloc(0);
 
-/** Failures of the database, as opposed to those of a file or a request; what a temporary table can be behind. */
-const DATABASE_REASONS: ReadonlySet<Reason> = new Set<Reason>(["SQL_ERROR", "TEMP_TABLE_STATE", "INTERNAL"]);
+/**
+ * Failures of the database that another try soon would meet again, as opposed to those of a file, of the request, or of the
+ * moment (a full queue, a lock, a deadline); what a temporary table can be behind.
+ */
+const DATABASE_REASONS: ReadonlySet<Reason> = new Set<Reason>([
+  "SQL_ERROR",
+  "TEMP_TABLE_STATE",
+  "CONSTRAINT_UNIQUE",
+  "CONSTRAINT_FOREIGN_KEY",
+  "CONSTRAINT_CHECK",
+  "CONSTRAINT_NOT_NULL",
+  "CONSTRAINT_TRIGGER",
+  "CONSTRAINT_DATATYPE",
+  "INTERNAL",
+]);
 
-interface FileResult {
+/** A parser's answer for the file at `path`, as it was asked for. */
+interface ParsedPath extends FileResult {
   readonly path: string;
-  readonly kind: FileResultKind;
-  readonly payload: Buffer;
 }
 
-/** One file that is being indexed, for the log. */
+/** What is being indexed, for the log and for `indexing_errors`. */
 interface FileOfCall {
   readonly projectId: string;
-  readonly path: string;
+  /** Not set for what concerns the whole project. */
+  readonly path?: string;
   readonly caller: "IndexFile" | "IndexProject";
 }
 
@@ -71,9 +87,8 @@ export class Indexing {
     if (filePath === "") throw missing("file_path");
     const request = { projectId, paths: [filePath], force, isPartOfProject: false };
     return await this.#healing({ projectId, path: filePath, caller: "IndexFile" }, context, async () => {
-      const [result] = await collect(this.#parse(request, context));
-      if (result === undefined) throw new DriverError("INTERNAL", `The parser gave no answer for ${filePath}.`);
-      return await this.#store(result, (payload) => this.#writer.write("storeFile", payload, context), context);
+      const parsed = await this.#parseOne(request, filePath, context);
+      return await this.#store(parsed, (payload) => this.#writer.write("storeFile", payload, context), context);
     });
   }
 
@@ -84,10 +99,9 @@ export class Indexing {
     const run = new ProjectRun();
     yield run.progressMessage();
 
-    const scan = await this.#healing({ projectId, path: "", caller: "IndexProject" }, context, () =>
-      this.#scan({ projectId, paths }, context),
-    );
-    run.setTotal(scan.files.length);
+    const project: FileOfCall = { projectId, caller: "IndexProject" };
+    const scan = await this.#healing(project, context, () => this.#scan({ projectId, paths }, context));
+    run.setTotal(scan.files.length + scan.unreadable.length);
     for (const { path, message } of scan.unreadable) run.failed(path, "io_error", message);
     run.enter(IndexPhase.INDEXING);
 
@@ -96,6 +110,7 @@ export class Indexing {
     // Every file under way listens; Node takes more than ten for a leak.
     setMaxListeners(0, bounded.signal);
     let isDone = false;
+    let isFinished = false;
     const work = this.#indexFiles({ projectId, paths: scan.files, force, isPartOfProject: true }, run, bounded).finally(
       () => {
         isDone = true;
@@ -109,12 +124,17 @@ export class Indexing {
       await work;
       run.enter(IndexPhase.FINISHING);
       yield run.progressMessage();
-      await this.#finishProject(projectId, scan, run, context);
+      const { deletedPaths } = scan;
+      run.deleted(await this.#healing(project, context, () => this.#finish(projectId, deletedPaths, context)));
+      isFinished = true;
       yield run.summaryMessage();
     } finally {
       // The client went away: what is stored stays, the rest is not begun.
       abort.abort();
-      work.catch(() => undefined);
+      if (!isFinished) {
+        await work.catch(() => undefined);
+        await this.#resolveEdges(projectId);
+      }
     }
   }
 
@@ -123,16 +143,26 @@ export class Indexing {
     return decodeMessage<ProjectScan>(scan);
   }
 
-  /** Removes the rows of files that are gone, and resolves the edges between files. */
-  async #finishProject(
-    projectId: string,
-    { deletedPaths }: ProjectScan,
-    run: ProjectRun,
-    context: CallContext,
-  ): Promise<void> {
-    const request: FinishProjectRequest = { projectId, paths: deletedPaths };
+  /** Removes the rows of files that are gone, and resolves the edges between files. @returns how many files were removed. */
+  async #finish(projectId: string, paths: readonly string[], context: CallContext): Promise<number> {
+    const request: FinishProjectRequest = { projectId, paths };
     const answer = await this.#writer.write("finishProject", encodeMessage(request), context);
-    run.deleted(decodeMessage<FinishedProject>(answer).filesRemoved);
+    return decodeMessage<FinishedProject>(answer).filesRemoved;
+  }
+
+  /** Connects the files that a run has stored which did not come to its end. */
+  async #resolveEdges(projectId: string): Promise<void> {
+    const signal = new AbortController().signal;
+    try {
+      await this.#finish(projectId, [], { deadlineMs: Number.POSITIVE_INFINITY, signal, role: "read-write" });
+    } catch (error) {
+      // The database knows that they are missing, and the next connect makes them.
+      const { message } = DriverError.from(error);
+      this.#log("warn", "the files of an unfinished IndexProject are not connected yet", {
+        projectId,
+        reason: message,
+      });
+    }
   }
 
   /** Every parser takes chunks of the remaining files until none is left. */
@@ -146,6 +176,7 @@ export class Indexing {
         const chunk = paths.slice(next, next + CHUNK_FILES);
         next += chunk.length;
         for await (const result of this.#parse({ ...request, paths: chunk }, context)) {
+          run.read(result.bytesRead);
           const storing = this.#storeOfProject(request, result, batcher, run, context).finally(() =>
             unstored.delete(storing),
           );
@@ -161,8 +192,8 @@ export class Indexing {
   }
 
   async #storeOfProject(
-    { projectId }: IndexFilesRequest,
-    result: FileResult,
+    request: IndexFilesRequest,
+    result: ParsedPath,
     batcher: StoreBatcher,
     run: ProjectRun,
     context: CallContext,
@@ -171,11 +202,14 @@ export class Indexing {
       run.skipped(result.path);
       return;
     }
-    const file: FileOfCall = { projectId, path: result.path, caller: "IndexProject" };
+    const file: FileOfCall = { projectId: request.projectId, path: result.path, caller: "IndexProject" };
+    let latest: FileResult | undefined = result;
     try {
-      const response = await this.#healing(file, context, () =>
-        this.#store(result, (payload) => batcher.store(payload), context),
-      );
+      const response = await this.#healing(file, context, async () => {
+        const parsed = latest ?? (await this.#parseOne(request, result.path, context));
+        latest = undefined;
+        return await this.#store(parsed, (payload) => batcher.store(payload), context);
+      });
       run.indexed(fromBinary(IndexFileResponseSchema, response));
     } catch (error) {
       if (!(error instanceof FileFailedError)) throw error;
@@ -183,11 +217,16 @@ export class Indexing {
     }
   }
 
+  async #parseOne(request: IndexFilesRequest, path: string, context: CallContext): Promise<FileResult> {
+    for await (const result of this.#parse({ ...request, paths: [path] }, context)) return result;
+    throw new DriverError("INTERNAL", `The parser gave no answer for ${path}.`);
+  }
+
   /**
    * The results of these files in order. A parser that dies or hangs costs the file that it was working on; the others go to
    * another process.
    */
-  async *#parse(request: IndexFilesRequest, context: CallContext): AsyncGenerator<FileResult> {
+  async *#parse(request: IndexFilesRequest, context: CallContext): AsyncGenerator<ParsedPath> {
     let { paths } = request;
     while (paths.length > 0) {
       let done = 0;
@@ -195,7 +234,7 @@ export class Indexing {
         const process = this.#parsers.leastBusy();
         const results = process.stream("indexFiles", encodeMessage({ ...request, paths }), context);
         for await (const message of results) {
-          yield { path: paths[done] ?? "", kind: message.readUInt8(0) as FileResultKind, payload: message.subarray(1) };
+          yield { path: paths[done] ?? "", ...decodeFileResult(message) };
           done++;
         }
         return;
@@ -204,7 +243,7 @@ export class Indexing {
         if (failure !== null) {
           const path = paths[done] ?? "";
           const payload = encodeMessage(fileFailure(request.projectId, path, failure.type, failure.error));
-          yield { path, kind: FileResultKind.FAILURE, payload };
+          yield { path, kind: FileResultKind.FAILURE, bytesRead: 0, payload };
           done++;
         }
         paths = paths.slice(done);
@@ -236,43 +275,70 @@ export class Indexing {
   }
 
   /**
-   * Runs `attempt`. When it fails because the database is between two statements of a migration, the failure is logged and
-   * stored, recovery is run, and `attempt` runs once more.
+   * Runs `attempt`. A failure of the database is stored and, when the database is or was between two statements of a migration,
+   * logged; recovery is then run, and `attempt` once more.
+   *
+   * @throws FileFailedError a failure of the database that is stored; everything else as `attempt` threw it.
    */
   async #healing<T>(file: FileOfCall, context: CallContext, attempt: () => Promise<T>): Promise<T> {
+    let failure: DriverError;
     try {
       return await attempt();
     } catch (thrown) {
-      const error = DriverError.from(thrown);
-      if (!DATABASE_REASONS.has(error.reason)) throw thrown;
-      const request = encodeMessage({ message: error.message });
-      const { isTemporary } = decodeMessage<InspectedTables>(
-        await this.#writer.write("inspectTempTables", request, context),
-      );
-      const stored = await this.#storeDatabaseFailure(file, error, context);
-      if (!isTemporary) throw error;
-      const fields = { project: file.projectId, file: file.path, caller: file.caller };
-      this.#log("error", `[index_file] temp_files-related failure: ${error.message}`, fields);
-      if (stored) this.#log("error", `[indexing_errors] Stored temp_files-related error: ${error.message}`, fields);
+      failure = databaseFailure(thrown);
     }
-    await this.#writer.write("recover", Buffer.alloc(0), context);
-    this.#log("warn", "[index_file] recovery has run; the file is tried once more", { file: file.path });
-    const result = await attempt();
-    this.#log("info", "[index_file] the file was indexed after recovery", { file: file.path });
-    return result;
+    const isTemporary = await this.#isTemporary(failure, context);
+    const fields = { project: file.projectId, file: file.path, caller: file.caller };
+    if (isTemporary) this.#log("error", `[index_file] temp_files-related failure: ${failure.message}`, fields);
+    const isStored = await this.#storeDatabaseFailure(file, failure, context);
+    if (!isTemporary) throw isStored ? new FileFailedError("db_error", failure.toJSON()) : failure;
+    if (isStored) {
+      this.#log("error", `[indexing_errors] Stored temp_files-related failure: ${failure.message}`, fields);
+    }
+
+    await this.#writer.write("recover", EMPTY, context);
+    try {
+      const result = await attempt();
+      this.#log("info", "[index_file] succeeded after recovery", fields);
+      return result;
+    } catch (thrown) {
+      const { message } = databaseFailure(thrown);
+      this.#log("error", `[index_file] failed again after recovery: ${message}`, fields);
+      const error = new DriverError("TEMP_TABLE_STATE", message, {
+        hint: "A migration was interrupted and recovery could not undo it; run `config_cli doctor`.",
+        cause: thrown,
+      });
+      throw isStored ? new FileFailedError("db_error", error.toJSON()) : error;
+    }
   }
 
-  async #storeDatabaseFailure(file: FileOfCall, error: DriverError, context: CallContext): Promise<boolean> {
-    const failure = fileFailure(file.projectId, file.path, "db_error", error);
+  async #isTemporary({ message }: DriverError, context: CallContext): Promise<boolean> {
+    const answer = await this.#writer.write("inspectTempTables", encodeMessage({ message }), context);
+    return decodeMessage<InspectedTables>(answer).isTemporary;
+  }
+
+  async #storeDatabaseFailure({ projectId, path }: FileOfCall, error: DriverError, context: CallContext) {
+    if (path === undefined) return false;
     try {
-      await this.#writer.write("storeFailure", encodeMessage(failure), context);
+      await this.#writer.write("storeFailure", encodeMessage(fileFailure(projectId, path, "db_error", error)), context);
       return true;
     } catch (storeError) {
       const reason = DriverError.from(storeError).message;
-      this.#log("error", "[indexing_errors] the failure could not be stored", { file: file.path, reason });
+      this.#log("error", "[indexing_errors] the failure could not be stored", {
+        project: projectId,
+        file: path,
+        reason,
+      });
       return false;
     }
   }
+}
+
+/** What was thrown, when it is a failure of the database; throws it again when it is another one. */
+function databaseFailure(thrown: unknown): DriverError {
+  const error = DriverError.from(thrown);
+  if (thrown instanceof FileFailedError || !DATABASE_REASONS.has(error.reason)) throw thrown;
+  return error;
 }
 
 /** A file that could not be indexed; its failure is stored. */
@@ -309,12 +375,6 @@ function fileFailure(projectId: string, path: string, type: IndexingErrorType, e
 
 function missing(field: string): DriverError {
   return new DriverError("INVALID_REQUEST", `The request has no ${field}.`, { field });
-}
-
-async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
-  const collected: T[] = [];
-  for await (const item of items) collected.push(item);
-  return collected;
 }
 
 function delay(ms: number): Promise<void> {

@@ -27,6 +27,11 @@ export class ProjectRun {
     this.#progress.filesTotal = BigInt(files);
   }
 
+  /** So much source text was read. */
+  read(bytes: number): void {
+    this.#progress.bytesRead += BigInt(bytes);
+  }
+
   deleted(files: number): void {
     this.#progress.filesDeleted += BigInt(files);
   }

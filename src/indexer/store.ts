@@ -3,6 +3,7 @@ import { type BoundValue, createRowInserter } from "../sqlite/row-inserter.js";
 import { createContentStore } from "./content-store.js";
 import type { Definition, DefinitionKind, IndexingErrorType, ParsedFile, Problem } from "./entities.js";
 import { type EntityPlan, planEntities, representatives, type StoredEntity } from "./entity-rows.js";
+import { createFailureStore } from "./failure-store.js";
 import { type Binding, bindNames, type FileBindings } from "./name-binding.js";
 
 /** One file as it is to be stored. */
@@ -146,14 +147,7 @@ export function createFileStore(connection: Connection): FileStore {
   const deleteRows = REPLACED_TABLES.map((table) =>
     connection.prepare<[number]>(`DELETE FROM main.${table} WHERE file_id = ?`),
   );
-  const upsertError = connection.prepare<[string, string, string, string]>(
-    `INSERT INTO main.indexing_errors (project_id, file_path, error_type, error_message) VALUES (?, ?, ?, ?)
-     ON CONFLICT (project_id, file_path) DO UPDATE SET
-       error_type = excluded.error_type, error_message = excluded.error_message, created_at = julianday('now')`,
-  );
-  const deleteError = connection.prepare<[string, string]>(
-    "DELETE FROM main.indexing_errors WHERE project_id = ? AND file_path = ?",
-  );
+  const failures = createFailureStore(connection);
   const selectEntities = {
     class: connection.prepare<[number], StoredEntity>(
       "SELECT id, name, line, 0 AS classId FROM main.classes WHERE file_id = ?",
@@ -300,8 +294,8 @@ export function createFileStore(connection: Connection): FileStore {
   }
 
   function storeProblem(projectId: string, relativePath: string, problem: Problem | undefined): void {
-    if (problem === undefined) deleteError.run(projectId, relativePath);
-    else upsertError.run(projectId, relativePath, problem.type, problem.message);
+    if (problem === undefined) failures.clear(projectId, relativePath);
+    else failures.store(projectId, relativePath, problem.type, problem.message);
   }
 
   return {
@@ -354,9 +348,7 @@ export function createFileStore(connection: Connection): FileStore {
       };
     },
 
-    storeFailure(projectId, relativePath, type, message) {
-      upsertError.run(projectId, relativePath, type, message);
-    },
+    storeFailure: failures.store,
 
     removeFile(projectId, path) {
       const file = findAnyFile.get(projectId, path);
@@ -366,7 +358,7 @@ export function createFileStore(connection: Connection): FileStore {
       for (const statement of deleteRows) statement.run(file.id);
       deleteFile.run(file.id);
       const relativePath = file.relativePath ?? path;
-      deleteError.run(projectId, relativePath);
+      failures.clear(projectId, relativePath);
       return { fileId: file.id, relativePath, changed };
     },
 

@@ -32,6 +32,9 @@ const ALLOWED_KEYWORDS = new Set(
   "SELECT VALUES WITH INSERT REPLACE UPDATE DELETE CREATE DROP ALTER ANALYZE REINDEX PRAGMA EXPLAIN".split(" "),
 );
 
+/** The other words that begin a statement (https://sqlite.org/lang.html); what is in neither list is no SQL. */
+const FORBIDDEN_KEYWORDS = new Set("ATTACH BEGIN COMMIT DETACH END RELEASE ROLLBACK SAVEPOINT VACUUM".split(" "));
+
 /**
  * PRAGMAs that only read. `prepare` alone executes some PRAGMAs, so this list is checked on the text before SQLite sees it. The
  * value says whether an argument may follow: for these it names what to look at; for the others it would set something.
@@ -81,7 +84,8 @@ const TEMP_DATABASE = 1;
 /**
  * Checks the text of a statement before SQLite compiles it.
  *
- * @throws DriverError `STATEMENT_NOT_ALLOWED`, or `INVALID_REQUEST` for an empty text.
+ * @throws DriverError `STATEMENT_NOT_ALLOWED`, `SQL_ERROR` for what begins like no statement, or `INVALID_REQUEST` for an empty
+ *   text.
  */
 export function assertTextAllowed(sql: string): StatementText {
   const tokens = leadingTokens(sql);
@@ -100,7 +104,10 @@ export function assertTextAllowed(sql: string): StatementText {
     }
     if (keyword === "EXPLAIN") refuse("nested EXPLAIN");
   }
-  if (!ALLOWED_KEYWORDS.has(keyword)) refuse(keyword);
+  if (FORBIDDEN_KEYWORDS.has(keyword)) refuse(keyword);
+  if (!ALLOWED_KEYWORDS.has(keyword)) {
+    throw new DriverError("SQL_ERROR", `No statement begins with ${JSON.stringify(keyword)}.`, { field: "sql" });
+  }
   if (keyword === "PRAGMA") assertPragmaAllowed(next);
   if (keyword === "CREATE" || keyword === "ALTER") assertDefinitionAllowed(sql);
   return { keyword, isExplain, sql: sql.slice(first.start) };

@@ -4,6 +4,7 @@ import type { Connection, Statement } from "../sqlite/connection.js";
 import { fromSqliteError } from "../sqlite/errors.js";
 import type { DriverTables } from "./driver-tables.js";
 import type { WorkerCall } from "./host.js";
+import { explainMissingTable } from "./missing-table.js";
 import type { WriteOperation } from "./operations/operation.js";
 import { RequestField, stringField } from "./request-fields.js";
 import { requestHash } from "./request-hash.js";
@@ -134,7 +135,7 @@ export class GroupCommit {
         this.#rollbackTo.run();
         this.#release.run();
       }
-      throw fromSqliteError(error);
+      throw explainMissingTable(this.#session.connection, error);
     } finally {
       this.#guard.leave();
     }

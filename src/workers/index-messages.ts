@@ -30,16 +30,16 @@ export interface FinishProjectRequest {
 /** Asks a parser process which files a project has now. */
 export interface ScanProjectRequest {
   readonly projectId: string;
-  /** Only files at or below these paths; empty for all. */
+  /** Only files at or below these paths, absolute or relative to the project's root; empty for all. */
   readonly paths: readonly string[];
 }
 
 export interface ProjectScan {
-  /** Absolute paths of the files to look at, in stable order. */
+  /** The files to look at, relative to the project's root, in stable order. */
   readonly files: readonly string[];
   /** Absolute paths of stored files that are no longer there. */
   readonly deletedPaths: readonly string[];
-  /** Directories that could not be read, and why. */
+  /** What could not be read, relative to the project's root, and why. */
   readonly unreadable: readonly { readonly path: string; readonly message: string }[];
 }
 
@@ -54,13 +54,13 @@ export interface FinishedProject {
 /** A file that could not be indexed; stored in `indexing_errors`. */
 export interface FileFailure {
   readonly projectId: string;
-  /** Absolute path. */
+  /** Absolute, or relative to the project's root, in whichever spelling. */
   readonly path: string;
   readonly type: IndexingErrorType;
   readonly error: SerializedDriverError;
 }
 
-/** What a parser answers for one file: one byte that says what follows. */
+/** What a parser answers for one file: what its `payload` is. */
 export const FileResultKind = {
   /** The stored rows are up to date: an encoded `IndexFileResponse`. */
   UNCHANGED: 0,
@@ -87,6 +87,27 @@ export function decodeMessage<T>(bytes: Uint8Array): T {
   return deserialize(bytes) as T;
 }
 
-export function fileResult(kind: FileResultKind, payload: Uint8Array): Buffer {
-  return Buffer.concat([Buffer.of(kind), payload]);
+/** A parser's answer for one file. */
+export interface FileResult {
+  readonly kind: FileResultKind;
+  /** Of the file's content; 0 when it was not read. */
+  readonly bytesRead: number;
+  readonly payload: Uint8Array;
+}
+
+const RESULT_HEAD_BYTES = 1 + 6;
+
+export function encodeFileResult({ kind, bytesRead, payload }: FileResult): Buffer {
+  const head = Buffer.alloc(RESULT_HEAD_BYTES);
+  head.writeUInt8(kind);
+  head.writeUIntBE(bytesRead, 1, 6);
+  return Buffer.concat([head, payload]);
+}
+
+export function decodeFileResult(bytes: Buffer): FileResult {
+  return {
+    kind: bytes.readUInt8(0) as FileResultKind,
+    bytesRead: bytes.readUIntBE(1, 6),
+    payload: bytes.subarray(RESULT_HEAD_BYTES),
+  };
 }

@@ -3,7 +3,7 @@
  * reads the database; the rows it makes go to the writer. A file that makes the parser crash or hang costs this process.
  */
 import { createHash } from "node:crypto";
-import { relative, resolve, sep } from "node:path";
+import { isAbsolute, relative, resolve, sep } from "node:path";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { IndexFileResponseSchema } from "../../gen/code_analysis/driver/v1/index_pb.js";
 import { DriverError, type Reason } from "../errors.js";
@@ -14,16 +14,17 @@ import { parseSource } from "../indexer/parse.js";
 import { walkProject } from "../indexer/project-walk.js";
 import { createFileStore, type FileStore } from "../indexer/store.js";
 import { monotonicMs } from "../observability/clock.js";
-import { type ProjectFile, readInProject } from "../security/path-confinement.js";
-import { openConnection, type Statement } from "../sqlite/connection.js";
+import { type ProjectFile, readInProject, resolveInProject } from "../security/path-confinement.js";
+import { type Connection, openConnection, type Statement } from "../sqlite/connection.js";
 import { fromSqliteError } from "../sqlite/errors.js";
-import { announce, type WorkerCall, WorkerHost, workerOptions } from "./host.js";
+import { announce, exitWorker, type WorkerCall, WorkerHost, workerOptions } from "./host.js";
 import {
   decodeMessage,
+  encodeFileResult,
   encodeMessage,
   type FileFailure,
+  type FileResult,
   FileResultKind,
-  fileResult,
   type IndexFilesRequest,
   type ProjectScan,
   type ScanProjectRequest,
@@ -55,6 +56,7 @@ interface Index {
   readonly store: FileStore;
   readonly findRoot: Statement;
 }
+let connection: Connection | undefined;
 let openedIndex: Index | undefined;
 
 const host = new WorkerHost({
@@ -94,13 +96,12 @@ async function work(): Promise<void> {
 
 async function indexFiles(call: WorkerCall): Promise<void> {
   const request = decodeMessage<IndexFilesRequest>(call.request);
-  const root = rootOf(request.projectId);
   for (const path of request.paths) {
     await creditFor(call.id);
     if (cancelled.has(call.id)) return;
     host.guard.enter(call.id, monotonicMs() + limits.maxParseMs + HANG_GRACE_MS);
     try {
-      host.message(call.id, await indexFile(request, root, path));
+      host.message(call.id, encodeFileResult(await indexFile(request, path)));
     } finally {
       host.guard.leave();
     }
@@ -122,36 +123,60 @@ async function creditFor(callId: number): Promise<void> {
   credit.count--;
 }
 
-async function indexFile(request: IndexFilesRequest, root: string, path: string): Promise<Buffer> {
+async function indexFile(request: IndexFilesRequest, path: string): Promise<FileResult> {
   const { projectId, isPartOfProject } = request;
+  let file: ProjectFile | undefined;
+  const result = (kind: FileResultKind, payload: Uint8Array): FileResult => ({
+    kind,
+    bytesRead: file?.bytes.length ?? 0,
+    payload,
+  });
   try {
-    if (isPartOfProject && languageOf(path, "") === null && !isIndexable(root, path)) {
-      return fileResult(FileResultKind.SKIPPED, EMPTY);
-    }
-    return await indexBytes(request, readInProject(root, path, limits.maxFileBytes));
+    const root = rootOf(projectId);
+    const isOfNoLanguage = isPartOfProject && languageOf(path, "") === null;
+    if (isOfNoLanguage && isBinary(root, path)) return result(FileResultKind.SKIPPED, EMPTY);
+    file = readInProject(root, path, limits.maxFileBytes);
+    if (isOfNoLanguage && file.bytes.length > limits.maxFileBytes) return result(FileResultKind.SKIPPED, EMPTY);
+    const { kind, payload } = await indexBytes(request, file);
+    return result(kind, payload);
   } catch (thrown) {
+    if (thrown instanceof IndexingError && thrown.type === "crash") return await die(thrown);
     const error = fromSqliteError(thrown);
     const type = thrown instanceof IndexingError ? thrown.type : ERROR_TYPE_OF_REASON[error.reason];
-    if (type !== undefined) {
-      const failure: FileFailure = { projectId, path, type, error: error.toJSON() };
-      return fileResult(FileResultKind.FAILURE, encodeMessage(failure));
-    }
-    if (error.sqliteCode !== undefined) throw error;
-    return fileResult(FileResultKind.REFUSED, encodeMessage(error.toJSON()));
+    if (type === undefined) return result(FileResultKind.REFUSED, encodeMessage(error.toJSON()));
+    const failure: FileFailure = { projectId, path: realPath(projectId, path), type, error: error.toJSON() };
+    return result(FileResultKind.FAILURE, encodeMessage(failure));
+  }
+}
+
+/** The memory of a parser that failed cannot be trusted: the process ends, which is told of the file it was working on. */
+function die({ message }: IndexingError): Promise<never> {
+  host.log("error", "a parser failed", { reason: message });
+  host.flush();
+  exitWorker(1);
+  return new Promise(() => undefined);
+}
+
+/** The path under which the file is stored when it can be; the path as given when nothing is there. */
+function realPath(projectId: string, path: string): string {
+  try {
+    return resolveInProject(rootOf(projectId), path).path;
+  } catch {
+    return path;
   }
 }
 
 async function indexBytes(
   { projectId, force, isPartOfProject }: IndexFilesRequest,
   file: ProjectFile,
-): Promise<Buffer> {
+): Promise<Pick<FileResult, "kind" | "payload">> {
   const { bytes } = file;
   const contentHash = createHash("sha256").update(bytes).digest("hex");
   const known = index().store.findFile(projectId, file.path);
   if (!force && known?.contentHash === contentHash) {
     const response = { fileId: BigInt(known.id), filePath: file.relativePath, unchanged: true };
     const answer = toBinary(IndexFileResponseSchema, create(IndexFileResponseSchema, response));
-    return fileResult(FileResultKind.UNCHANGED, answer);
+    return { kind: FileResultKind.UNCHANGED, payload: answer };
   }
   const parsed = await parseSource(bytes, file.relativePath, {
     maxBytes: limits.maxFileBytes,
@@ -169,12 +194,12 @@ async function indexBytes(
       parsed,
     },
   };
-  return fileResult(FileResultKind.STORE, encodeMessage(storeRequest));
+  return { kind: FileResultKind.STORE, payload: encodeMessage(storeRequest) };
 }
 
-/** True for a file whose first bytes say that it is text; what is too large is found out, and told, when all is read. */
-function isIndexable(root: string, path: string): boolean {
-  return !readInProject(root, path, SNIFFED_BYTES).bytes.includes(0);
+/** Looks at the first bytes only, so that large binary files are not read for nothing. */
+function isBinary(root: string, path: string): boolean {
+  return readInProject(root, path, SNIFFED_BYTES).bytes.includes(0);
 }
 
 async function scanProject({ request }: WorkerCall): Promise<Buffer> {
@@ -186,12 +211,12 @@ async function scanProject({ request }: WorkerCall): Promise<Buffer> {
     if (found.kind === "file") files.push(found.relativePath);
     else unreadable.push({ path: found.relativePath, message: found.message });
   }
-  const wanted = paths.map((path) => relative(root, resolve(root, path)).replaceAll(sep, "/"));
+  const wanted = paths.map((path) => pathInProject(root, path));
   const isWanted = (path: string): boolean =>
     wanted.length === 0 || wanted.some((start) => start === "" || path === start || path.startsWith(`${start}/`));
-  // What lies in a directory that cannot be read may still be there.
+  // What cannot be read, or lies in a directory that cannot be, may still be there.
   const isKnown = (path: string): boolean =>
-    !unreadable.some((directory) => directory.path === "" || path.startsWith(`${directory.path}/`));
+    !unreadable.some((other) => other.path === "" || path === other.path || path.startsWith(`${other.path}/`));
   const found = new Set(files);
   const scan: ProjectScan = {
     files: files.filter(isWanted),
@@ -207,6 +232,17 @@ async function scanProject({ request }: WorkerCall): Promise<Buffer> {
   return encodeMessage(scan);
 }
 
+/** What is asked for may be gone by now, so its links cannot be resolved; the walk follows none. */
+function pathInProject(root: string, path: string): string {
+  const inProject = relative(root, resolve(root, path));
+  if (inProject === ".." || inProject.startsWith(`..${sep}`) || isAbsolute(inProject)) {
+    throw new DriverError("PATH_OUTSIDE_PROJECT", `${path} lies outside the project's root directory ${root}.`, {
+      field: "paths",
+    });
+  }
+  return inProject.replaceAll(sep, "/");
+}
+
 function rootOf(projectId: string): string {
   const root: unknown = index().findRoot.get(projectId);
   if (typeof root === "string") return root;
@@ -218,13 +254,11 @@ function rootOf(projectId: string): string {
 
 /** Opened when it is first needed: a database that cannot be read fails the call and not the process. */
 function index(): Index {
-  if (openedIndex === undefined) {
-    const connection = openConnection(databasePath, { role: "reader" });
-    openedIndex = {
-      store: createFileStore(connection),
-      findRoot: connection.prepare("SELECT root_path FROM main.projects WHERE id = ?").pluck(),
-    };
-  }
+  connection ??= openConnection(databasePath, { role: "reader" });
+  openedIndex ??= {
+    store: createFileStore(connection),
+    findRoot: connection.prepare("SELECT root_path FROM main.projects WHERE id = ?").pluck(),
+  };
   return openedIndex;
 }
 

@@ -5,9 +5,9 @@
 import { DriverError } from "../errors.js";
 import { monotonicMs } from "../observability/clock.js";
 import { openConnection } from "../sqlite/connection.js";
-import { fromSqliteError } from "../sqlite/errors.js";
 import { announce, type WorkerCall, WorkerHost, workerOptions } from "./host.js";
 import type { WorkerLimits } from "./limits.js";
+import { explainMissingTable } from "./missing-table.js";
 import { READ_OPERATIONS, STREAM_OPERATIONS } from "./operations/tables.js";
 import { assertStatementGateWorks, Session } from "./session.js";
 import { StreamRunner } from "./stream-runner.js";
@@ -67,7 +67,7 @@ function runUnary(call: WorkerCall): void {
     if (run === undefined) throw new DriverError("INTERNAL", `A reader has no operation ${call.operation}.`);
     host.respond(call.id, run(session, call.request));
   } catch (error) {
-    host.fail(call.id, fromSqliteError(error));
+    host.fail(call.id, explainMissingTable(session.connection, error));
   } finally {
     host.guard.leave();
   }

@@ -47,6 +47,28 @@ export class Session {
    *   `DATABASE_READ_ONLY` for a statement that writes on a read-only connection.
    */
   prepareClientStatement(sql: string): Statement {
+    const statement = this.#prepare(sql);
+    if (this.connection.readonly && !statement.readonly) {
+      throw new DriverError("DATABASE_READ_ONLY", "The statement writes, and this call may only read.", {
+        field: "sql",
+      });
+    }
+    return statement;
+  }
+
+  /** Like `prepareClientStatement`, for a call that takes none that writes: that is `STATEMENT_NOT_ALLOWED` on any connection. */
+  prepareReadingStatement(sql: string): Statement {
+    const statement = this.#prepare(sql);
+    if (!statement.readonly) {
+      throw new DriverError("STATEMENT_NOT_ALLOWED", "Query takes statements that only read.", {
+        field: "sql",
+        hint: "Use Execute for a statement that writes.",
+      });
+    }
+    return statement;
+  }
+
+  #prepare(sql: string): Statement {
     const cached = this.#statements.get(sql);
     if (cached !== undefined) {
       this.#statements.delete(sql);
@@ -58,11 +80,6 @@ export class Session {
       throw new DriverError("STATEMENT_NOT_ALLOWED", "A client may not write what concerns the driver's own tables.", {
         field: "sql",
         hint: "Bind a text that only mentions their names as a parameter.",
-      });
-    }
-    if (this.connection.readonly && !statement.readonly) {
-      throw new DriverError("DATABASE_READ_ONLY", "The statement writes, and this call may only read.", {
-        field: "sql",
       });
     }
     if (statement.reader) statement.raw(true);

@@ -1,15 +1,15 @@
 import { DriverError } from "../errors.js";
 import { monotonicMs } from "../observability/clock.js";
-import { fromSqliteError } from "../sqlite/errors.js";
 import { STREAM_WINDOW } from "./channel.js";
 import type { WorkerCall, WorkerHost } from "./host.js";
+import { explainMissingTable } from "./missing-table.js";
 import type { StreamOperation } from "./operations/operation.js";
 import type { Session } from "./session.js";
 
 interface RunningStream {
   readonly call: WorkerCall;
   readonly messages: Iterator<Uint8Array>;
-  readonly maxStatementMs: number;
+  readonly session: Session;
   /** Messages that the caller can take. */
   credit: number;
 }
@@ -34,11 +34,10 @@ export class StreamRunner {
   }
 
   start(session: Session, call: WorkerCall, run: StreamOperation): void {
-    const { maxStatementMs } = session.limits;
     try {
-      this.#stream = { call, messages: run(session, call.request), maxStatementMs, credit: STREAM_WINDOW };
+      this.#stream = { call, messages: run(session, call.request), session, credit: STREAM_WINDOW };
     } catch (error) {
-      this.#host.fail(call.id, fromSqliteError(error));
+      this.#host.fail(call.id, explainMissingTable(session.connection, error));
       return;
     }
     this.#schedule();
@@ -68,10 +67,10 @@ export class StreamRunner {
 
   #advance(): void {
     if (this.#stream === null || this.#stream.credit === 0) return;
-    const { call, messages, maxStatementMs } = this.#stream;
+    const { call, messages, session } = this.#stream;
     this.#stream.credit--;
     try {
-      const { done, value } = this.#next(call, messages, maxStatementMs);
+      const { done, value } = this.#next(call, messages, session.limits.maxStatementMs);
       if (done) {
         this.#host.end(call.id);
         this.#finish();
@@ -81,7 +80,7 @@ export class StreamRunner {
       }
     } catch (error) {
       messages.return?.();
-      this.#host.fail(call.id, fromSqliteError(error));
+      this.#host.fail(call.id, explainMissingTable(session.connection, error));
       this.#finish();
     }
   }

@@ -3,7 +3,10 @@ import { CommitTransactionResponseSchema } from "../../../gen/code_analysis/driv
 import { DriverError } from "../../errors.js";
 import { isTempTableFailure } from "../../schema/recovery.js";
 import { inspectRecoveryState } from "../../schema/recovery-states.js";
+import type { Connection } from "../../sqlite/connection.js";
+import { foldName } from "../../sqlite/identifiers.js";
 import { decodeMessage, encodeMessage, type InspectedTables } from "../index-messages.js";
+import { missingTable } from "../missing-table.js";
 import { RequestField, stringField } from "../request-fields.js";
 import { finishProject } from "./indexing.js";
 import type { ExclusiveOperation, WriteOperation } from "./operation.js";
@@ -38,6 +41,7 @@ export const EXCLUSIVE_OPERATIONS: Readonly<Record<string, ExclusiveOperation>> 
     const tables = schema.managedTables;
     const isTemporary =
       isTempTableFailure(new Error(message), tables) ||
+      isThereAgain(message, tables, connection) ||
       inspectRecoveryState(connection, tables).some(({ action }) => action !== "none");
     return encodeMessage({ isTemporary } satisfies InspectedTables);
   },
@@ -45,6 +49,14 @@ export const EXCLUSIVE_OPERATIONS: Readonly<Record<string, ExclusiveOperation>> 
   recover,
   syncSchema,
 };
+
+/** The failure missed a managed table that is there now: somebody, another call's recovery say, has brought it back. */
+function isThereAgain(message: string, managedTables: readonly string[], connection: Connection): boolean {
+  const missing = missingTable(message);
+  if (missing === undefined || !managedTables.some((table) => foldName(table) === foldName(missing))) return false;
+  const find = "SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = ? COLLATE NOCASE";
+  return connection.prepare(find).get(missing) !== undefined;
+}
 
 /** The answer to `CommitTransaction`, made inside the transaction so that it is remembered with it. */
 export const commitResponse: WriteOperation = ({ commitSeq }) =>

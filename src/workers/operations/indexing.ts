@@ -1,6 +1,8 @@
+import { relative, resolve, sep } from "node:path";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { IndexFileResponseSchema } from "../../../gen/code_analysis/driver/v1/index_pb.js";
 import { createEdgeResolver, type EdgeResolver } from "../../indexer/cross-references.js";
+import { createFailureStore } from "../../indexer/failure-store.js";
 import { createFileStore, type FileChange, type FileStore } from "../../indexer/store.js";
 import {
   decodeMessage,
@@ -73,10 +75,12 @@ export const storeFile: WriteOperation = (session, bytes) => {
   return toBinary(IndexFileResponseSchema, response);
 };
 
-/** Stores why a file could not be indexed (`FileFailure`). */
-export const storeFailure: WriteOperation = (session, bytes) => {
+/** Stores why a file could not be indexed (`FileFailure`), under its path from the project's root. */
+export const storeFailure: WriteOperation = ({ connection }, bytes) => {
   const { projectId, path, type, error } = decodeMessage<FileFailure>(bytes);
-  indexWriterOf(session).store.storeFailure(projectId, path, type, error.message);
+  const root: unknown = connection.prepare("SELECT root_path FROM main.projects WHERE id = ?").pluck().get(projectId);
+  const relativePath = typeof root === "string" ? relative(root, resolve(root, path)).replaceAll(sep, "/") : path;
+  createFailureStore(connection).store(projectId, relativePath, type, error.message);
   return Buffer.alloc(0);
 };
 

@@ -70,13 +70,7 @@ export const executeBatch: UnaryOperation = (session, bytes) => {
 
 export function* query(session: Session, bytes: Uint8Array): Generator<Buffer> {
   const { sql, parameters, namedParameters } = decodeRequest(QueryRequestSchema, bytes);
-  const statement = session.prepareClientStatement(sql);
-  if (!statement.readonly) {
-    throw new DriverError("STATEMENT_NOT_ALLOWED", "Query takes statements that only read.", {
-      field: "sql",
-      hint: "Use Execute for a statement that writes.",
-    });
-  }
+  const statement = session.prepareReadingStatement(sql);
   yield* streamRows(statement, boundValues(session, statement, { sql, parameters, namedParameters }));
 }
 

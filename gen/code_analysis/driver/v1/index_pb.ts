@@ -299,7 +299,7 @@ export const IndexFailureSchema: GenMessage<IndexFailure> = /*@__PURE__*/
   messageDesc(file_code_analysis_driver_v1_index, 5);
 
 /**
- * How far a run is. Every file counts once: `done` = `indexed` + `unchanged` + `failed`.
+ * How far a run is. Every file counts once: `done` = `indexed` + `unchanged` + `failed` + `skipped`.
  *
  * @generated from message code_analysis.driver.v1.IndexProgress
  */
@@ -340,7 +340,7 @@ export type IndexProgress = Message<"code_analysis.driver.v1.IndexProgress"> & {
   filesUnchanged: bigint;
 
   /**
-   * Files that could not be indexed.
+   * Files that could not be indexed, and directories that could not be read.
    *
    * @generated from field: uint64 files_failed = 6;
    */
@@ -354,7 +354,7 @@ export type IndexProgress = Message<"code_analysis.driver.v1.IndexProgress"> & {
   filesDeleted: bigint;
 
   /**
-   * Bytes of source text that were read.
+   * Bytes that were read from files; those of skipped binary files do not count.
    *
    * @generated from field: uint64 bytes_read = 8;
    */

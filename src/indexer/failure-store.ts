@@ -1,0 +1,29 @@
+import type { Connection } from "../sqlite/connection.js";
+import type { IndexingErrorType } from "./entities.js";
+
+/** `indexing_errors`: at most one row for a file of a project, by its path from the project's root. */
+export interface FailureStore {
+  /** Stores why a file could not be indexed, in place of what was stored before. */
+  store(projectId: string, relativePath: string, type: IndexingErrorType, message: string): void;
+  clear(projectId: string, relativePath: string): void;
+}
+
+/** Needs no other table, so that a failure can be stored while another one is missing. */
+export function createFailureStore(connection: Connection): FailureStore {
+  const upsert = connection.prepare<[string, string, string, string]>(
+    `INSERT INTO main.indexing_errors (project_id, file_path, error_type, error_message) VALUES (?, ?, ?, ?)
+     ON CONFLICT (project_id, file_path) DO UPDATE SET
+       error_type = excluded.error_type, error_message = excluded.error_message, created_at = julianday('now')`,
+  );
+  const remove = connection.prepare<[string, string]>(
+    "DELETE FROM main.indexing_errors WHERE project_id = ? AND file_path = ?",
+  );
+  return {
+    store(projectId, relativePath, type, message) {
+      upsert.run(projectId, relativePath, type, message);
+    },
+    clear(projectId, relativePath) {
+      remove.run(projectId, relativePath);
+    },
+  };
+}

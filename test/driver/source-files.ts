@@ -1,0 +1,37 @@
+import { execFileSync } from "node:child_process";
+import { readdirSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+/** Real source files: where they lie, and their paths from there. */
+export interface SourceFiles {
+  readonly root: string;
+  readonly paths: readonly string[];
+}
+
+/** Directories whose files are not the work of the library's authors, or are wrong on purpose. */
+const LEFT_OUT = /(?:^|\/)(?:site-packages|test|tests|idle_test|lib2to3|__pycache__|\.bin)(?:\/|$)/;
+
+/** `count` files of the Python standard library or, where there is none or it is too small, of the packages in `node_modules`. */
+export function sourceFiles(count: number): SourceFiles {
+  const places = [
+    { root: pythonLibrary(), extension: /\.py$/ },
+    { root: fileURLToPath(new URL("../../../node_modules", import.meta.url)), extension: /\.(?:js|ts)$/ },
+  ];
+  for (const { root, extension } of places) {
+    if (root === undefined) continue;
+    const paths = readdirSync(root, { recursive: true, encoding: "utf8" })
+      .filter((path) => extension.test(path) && !LEFT_OUT.test(path))
+      .sort();
+    if (paths.length >= count) return { root, paths: paths.slice(0, count) };
+  }
+  throw new Error(`There are no ${count} source files on this machine.`);
+}
+
+function pythonLibrary(): string | undefined {
+  try {
+    const program = "import sysconfig; print(sysconfig.get_paths()['stdlib'])";
+    return execFileSync("python3", ["-c", program], { encoding: "utf8" }).trim();
+  } catch {
+    return undefined;
+  }
+}

@@ -12,9 +12,10 @@ const ROWS = Number(process.env.BENCH_ROWS ?? 1_000_000);
 const ROUNDS = 3;
 const REPEATS = 21;
 
-const files = (lines: string, constraint = "") => `CREATE TABLE files (
+/** `size` is in no index: looking for its NULLs reads the table. */
+const files = ({ lines = "lines TEXT", size = "size INTEGER", constraint = "" } = {}) => `CREATE TABLE files (
   id INTEGER PRIMARY KEY AUTOINCREMENT, project_id TEXT NOT NULL, path TEXT NOT NULL, ${lines}, last_modified REAL,
-  ${constraint} UNIQUE (project_id, path));`;
+  ${size}, ${constraint} UNIQUE (project_id, path));`;
 const INDEXES = `CREATE INDEX idx_files_path ON files (path); CREATE INDEX idx_files_modified ON files (last_modified);
   CREATE INDEX idx_files_lines ON files (lines, path);`;
 const CHILDREN = `CREATE TABLE classes (id INTEGER PRIMARY KEY,
@@ -22,16 +23,16 @@ const CHILDREN = `CREATE TABLE classes (id INTEGER PRIMARY KEY,
   CREATE INDEX idx_classes_file ON classes (file_id);`;
 const schema = (table: string) => `${table} ${CHILDREN} ${INDEXES}`;
 
-const BEFORE = schema(files("lines TEXT"));
-const WITH_TYPE = files("lines INTEGER");
-const WITH_NOT_NULL = files("lines TEXT NOT NULL");
-const WITH_CHECK = files("lines TEXT", "CONSTRAINT has_path CHECK (length(path) > 0),");
+const BEFORE = schema(files());
+const WITH_TYPE = files({ lines: "lines INTEGER" });
+const WITH_NOT_NULL = files({ size: "size INTEGER NOT NULL" });
+const WITH_CHECK = files({ constraint: "CONSTRAINT has_path CHECK (length(path) > 0)," });
 
 const FILL = `BEGIN;
   WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${ROWS})
-  INSERT INTO files (project_id, path, lines, last_modified)
-  SELECT 'project' || i % 10, printf('src/directory%d/of/this/project/file%d.ts', i % 1000, i), CAST(i % 5000 AS TEXT), 1.7e9 + i / 4.0
-  FROM n;
+  INSERT INTO files (project_id, path, lines, last_modified, size)
+  SELECT 'project' || i % 10, printf('src/directory%d/of/this/project/file%d.ts', i % 1000, i), CAST(i % 5000 AS TEXT),
+    1.7e9 + i / 4.0, i * 17 FROM n;
   INSERT INTO classes SELECT id, id, 'Class' || id FROM files;
   COMMIT;`;
 

@@ -15,8 +15,15 @@ export const ROWS_PER_TABLE = 3;
 /** The built-in schema with rows in every table, views and triggers; every column has a value. */
 export function fillDatabase(connection: Connection): void {
   connection.exec(BUILT_IN_SCHEMA);
+  fillTables(connection, managedTables(wantedModel()));
+  connection.exec("INSERT INTO code_content_fts (code_content_fts) VALUES ('rebuild')");
+  connection.exec(DEPENDENTS);
+}
+
+/** Puts rows into tables, parents first; every column has a value. */
+export function fillTables(connection: Connection, tables: readonly string[]): void {
   connection.exec("BEGIN");
-  for (const table of managedTables(wantedModel())) {
+  for (const table of tables) {
     const { columns, foreignKeys } = readTableInfo(connection, table);
     const references = new Set(foreignKeys.flatMap((key) => key.columns));
     const names = columns.map(({ name }) => quoteIdentifier(name)).join(", ");
@@ -33,8 +40,6 @@ export function fillDatabase(connection: Connection): void {
     }
   }
   connection.exec("COMMIT");
-  connection.exec("INSERT INTO code_content_fts (code_content_fts) VALUES ('rebuild')");
-  connection.exec(DEPENDENTS);
 }
 
 /** The four statements with the columns of the built-in `files`, `last_modified` now an INTEGER. */

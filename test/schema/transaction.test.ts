@@ -1,8 +1,6 @@
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { createBackup } from "../../src/schema/backup.js";
 import { applyMigration } from "../../src/schema/migration.js";
 import { planMigration } from "../../src/schema/planner.js";
@@ -20,37 +18,8 @@ const NEW = table("INTEGER");
 const rows = (count: number) => `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${count})
   INSERT INTO files (path, lines) SELECT printf('src/%0200d.ts', i), i FROM n; INSERT INTO kids SELECT id FROM files;`;
 
-const KILLED = fileURLToPath(new URL("../support/killed-migration.js", import.meta.url));
-
 describe("applyMigration()", () => {
   afterEach(removeScratchDatabases);
-
-  for (const mode of ["wal", "delete"]) {
-    it(`F1 leaves the old or the new state when killed at any step (${mode})`, function () {
-      this.timeout(120_000);
-      const seed = () => scratchDatabase(`PRAGMA journal_mode = ${mode}; ${OLD} ${rows(350)}`);
-      const scratch = seed();
-      const wanted = join(scratch.directory, "wanted.sql");
-      writeFileSync(wanted, NEW);
-      const before = snapshot(scratch.connection);
-      const count = Number(
-        spawnSync(process.execPath, [KILLED, scratch.path, wanted, "0"], { encoding: "utf8" }).stdout,
-      );
-      assert.ok(count >= 15, `only ${count} steps`);
-      const after = snapshot(scratch.connection);
-      assert.notDeepEqual(after.schema, before.schema);
-      for (let step = 1; step <= count; step++) {
-        const victim = seed();
-        victim.connection.close();
-        const { signal } = spawnSync(process.execPath, [KILLED, victim.path, wanted, String(step)]);
-        assert.equal(signal, "SIGKILL", `step ${step}`);
-        const connection = victim.connect();
-        assert.deepEqual(snapshot(connection), before, `killed before step ${step} of ${count}`);
-        assert.equal(connection.pragma("quick_check", { simple: true }), "ok");
-        if (step === count) migrate(connection, NEW, { chunkRows: 100 });
-      }
-    });
-  }
 
   it("F2 stops when another process changed the schema after the plan was made", () => {
     const scratch = scratchDatabase(OLD + rows(3));

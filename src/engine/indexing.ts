@@ -254,7 +254,7 @@ export class Indexing {
   /** Stores what a parser made of one file; resolves with the encoded `IndexFileResponse`. */
   async #store(
     { kind, payload }: FileResult,
-    storeFile: (payload: Buffer) => Promise<Uint8Array>,
+    storeFile: (payload: Uint8Array) => Promise<Uint8Array>,
     context: CallContext,
   ): Promise<Uint8Array> {
     switch (kind) {

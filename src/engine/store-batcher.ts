@@ -10,17 +10,17 @@ const MAX_WAIT_MS = 50;
  * parser makes the next one, and would otherwise pay an fsync for each.
  */
 export class StoreBatcher {
-  readonly #write: (payload: Buffer) => Promise<Buffer>;
+  readonly #write: (payload: Uint8Array) => Promise<Buffer>;
   #waiting: (() => void)[] = [];
   #bytes = 0;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(write: (payload: Buffer) => Promise<Buffer>) {
+  constructor(write: (payload: Uint8Array) => Promise<Buffer>) {
     this.#write = write;
   }
 
   /** Resolves with the writer's answer once the file is on disk. */
-  store(payload: Buffer): Promise<Buffer> {
+  store(payload: Uint8Array): Promise<Buffer> {
     return new Promise((resolve, reject) => {
       this.#waiting.push(() => {
         this.#write(payload).then(resolve, reject);

@@ -85,6 +85,17 @@ export function inspectConversion(
   return { lossy, unfit };
 }
 
+/**
+ * Whether values of a column that differ may become equal in its new type. Values of one storage class that all come out
+ * as they went in cannot.
+ */
+export function mayMergeValues(connection: Connection, rows: ProjectedRows, from: Column, to: Column): boolean {
+  if (from.affinity === to.affinity || to.affinity === "BLOB") return false;
+  const values = `SELECT ${rows.sourceColumn(from.name)} AS v FROM ${rows.source}`;
+  const isSafe = `count(DISTINCT nullif(typeof(v), 'null')) <= 1 AND ifnull(min(${IS_HARMLESS[to.affinity]}), 1)`;
+  return connection.prepare<[], number>(`SELECT ${isSafe} FROM (${values})`).pluck().get() !== 1;
+}
+
 function collect(connection: Connection, into: { rows: number; sampleRowids: string[] }, condition: string): void {
   const rows = connection.prepare<[], number>(`SELECT count(*) FROM ${PROBE} WHERE ${condition}`).pluck().get() ?? 0;
   into.rows += rows;

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import type { Connection } from "../sqlite/connection.js";
 import { fromSqliteError } from "../sqlite/errors.js";
 import { inMain, quoteIdentifier, quoteText } from "../sqlite/identifiers.js";
+import type { SchemaDiff } from "./diff.js";
 import { readSchemaRows } from "./introspection.js";
 import {
   describeForeignKey,
@@ -130,6 +131,15 @@ function isParentKey(model: SchemaModel, parent: Table, { parentColumns }: Forei
 export function withChildren(model: SchemaModel, tables: ReadonlySet<string>): Set<string> {
   const children = [...model.tables].filter(([, table]) => table.foreignKeys.some((key) => tables.has(key.parent)));
   return new Set([...[...tables].filter((key) => model.tables.has(key)), ...children.map(([key]) => key)]);
+}
+
+/**
+ * The tables (folded names) in which a migration may leave a row without its parent: the rewritten ones, their children, and
+ * those that get another foreign key. Any other ALTER TABLE leaves values and parent keys as they are.
+ */
+export function tablesAtRisk(model: SchemaModel, diff: SchemaDiff, rebuilt: ReadonlySet<string>): Set<string> {
+  const withOtherKeys = diff.changedTables.filter(({ changes }) => changes.some(({ kind }) => kind === "foreign-keys"));
+  return new Set([...withChildren(model, rebuilt), ...withOtherKeys.map(({ to }) => keyOf(to.name))]);
 }
 
 interface ViolationRow {

@@ -124,6 +124,7 @@ function applyInTransaction(connection: Connection, plan: MigrationPlan, options
   const run = new Run(connection, plan, options);
   run.step("BEGIN IMMEDIATE", () => connection.exec("BEGIN IMMEDIATE"));
   try {
+    assertWritable(connection);
     if (fingerprintSchema(connection) !== plan.baseFingerprint) {
       throw new DriverError("DATABASE_BUSY", "The schema changed after the plan was made.", { hint: "Plan again." });
     }
@@ -139,6 +140,20 @@ function applyInTransaction(connection: Connection, plan: MigrationPlan, options
     // SQLite may have rolled back by itself, for example when the disk is full.
     if (connection.inTransaction) connection.exec("ROLLBACK");
     throw error;
+  }
+}
+
+/** BEGIN IMMEDIATE succeeds on a file or in a directory that may not be written; the first write does not, even of the same value. */
+function assertWritable(connection: Connection): void {
+  try {
+    connection.exec(`PRAGMA main.user_version = ${Number(connection.pragma("user_version", { simple: true }))}`);
+  } catch (error) {
+    const { reason, message, hint, sqliteCode } = fromSqliteError(error);
+    throw new DriverError(reason, `The database ${connection.name} cannot be written: ${message}.`, {
+      cause: error,
+      ...(hint !== undefined && { hint }),
+      ...(sqliteCode !== undefined && { sqliteCode }),
+    });
   }
 }
 

@@ -2,7 +2,7 @@ import { DriverError } from "../errors.js";
 import type { Connection } from "../sqlite/connection.js";
 import { chooseOperations, keptObjects } from "./choice.js";
 import { compareSchemas } from "./comparator.js";
-import { findForeignKeyViolations, fingerprintSchema, readDataVersion, withChildren } from "./dependents.js";
+import { findForeignKeyViolations, fingerprintSchema, readDataVersion, tablesAtRisk } from "./dependents.js";
 import { inspectSchema } from "./introspection.js";
 import { keyOf, type SchemaModel, temporaryName } from "./model.js";
 import { type ColumnRename, type Consent, type MigrationPlan, type Problem, schemaProblem } from "./plan.js";
@@ -45,8 +45,7 @@ export function planMigration(connection: Connection, wantedSql: string, options
   const rebuiltTables = diff.changedTables.filter(({ to }) => rebuilt.has(keyOf(to.name)));
   const checks = rebuiltTables.map((table) => inspectChecks(connection, table, sourceName));
   const sizes = rebuiltTables.map(({ from }) => measureTable(connection, from.name));
-  const touched = withChildren(live, new Set(diff.changedTables.map(({ to }) => keyOf(to.name))));
-  const knownViolations = findForeignKeyViolations(connection, live, touched);
+  const knownViolations = findForeignKeyViolations(connection, live, tablesAtRisk(live, diff, rebuilt));
   return {
     baseFingerprint,
     dataVersion,

@@ -1,7 +1,7 @@
 import type { Connection } from "../sqlite/connection.js";
 import { fromSqliteError } from "../sqlite/errors.js";
 import { inMain, quoteIdentifier } from "../sqlite/identifiers.js";
-import { inspectConversion } from "./conversion.js";
+import { inspectConversion, mayMergeValues } from "./conversion.js";
 import { isConstantDefault } from "./default-value.js";
 import type { SchemaDiff, TableChange, TableDiff } from "./diff.js";
 import {
@@ -18,6 +18,7 @@ import type { Consent, Problem, RowFinding } from "./plan.js";
 import type { SourceName } from "./renames.js";
 import { columnTerm, PROJECTION, ProjectedRows } from "./rows.js";
 import { countRows } from "./space.js";
+import { nameOf, tokenize } from "./tokens.js";
 
 /** What the rows of a database say about a diff. */
 export interface RowReport {
@@ -43,7 +44,7 @@ export function inspectRows(connection: Connection, diff: SchemaDiff, sourceName
     const rows = new ProjectedRows(connection, table, (column) => sourceName(table.from.name, column));
     for (const change of table.changes) inspectChange(connection, report, table, rows, change);
     inspectStrictness(connection, report, table, rows);
-    inspectKeys(report, table, rows);
+    inspectKeys(connection, report, table, rows);
     inspectNewForeignKeys(report, table, rows);
   }
   inspectIndexes(connection, report, diff, sourceName);
@@ -199,16 +200,16 @@ function inspectStrictness(
   }
 }
 
-/** Looks for rows that a new, widened or differently collated PRIMARY KEY or UNIQUE would not tell apart. */
-function inspectKeys(report: Mutable<RowReport>, { from, to }: TableDiff, rows: ProjectedRows): void {
-  const keysOf = (table: Table) => [
-    ...(table.primaryKey === undefined ? [] : [table.primaryKey.columns]),
-    ...table.uniques.map((unique) => unique.columns),
+/** Looks for rows that a PRIMARY KEY or UNIQUE would not tell apart: because it is new, or because its columns are converted. */
+function inspectKeys(connection: Connection, report: Mutable<RowReport>, table: TableDiff, rows: ProjectedRows): void {
+  const { from, to } = table;
+  const keysOf = ({ primaryKey, uniques }: Table) => [
+    ...(primaryKey === undefined ? [] : [primaryKey.columns]),
+    ...uniques.map(({ columns }) => columns),
   ];
   const known = new Set(keysOf(from).map(identityOfKey));
   for (const columns of keysOf(to)) {
-    if (known.has(identityOfKey(columns))) continue;
-    addDuplicates(report, to, rows, columns, undefined);
+    addDuplicates(connection, report, table, rows, { columns, isKnown: known.has(identityOfKey(columns)) });
   }
   const alias =
     to.primaryKey?.isRowidAlias && !from.primaryKey?.isRowidAlias ? to.primaryKey.columns[0]?.term : undefined;
@@ -226,23 +227,41 @@ function identityOfKey(columns: readonly KeyColumn[]): string {
     .join();
 }
 
+interface UniqueKey {
+  readonly columns: readonly KeyColumn[];
+  readonly where?: string | undefined;
+  /** The live table has it too: only a conversion can make rows equal. */
+  readonly isKnown: boolean;
+}
+
 function addDuplicates(
+  connection: Connection,
   report: Mutable<RowReport>,
-  table: Table,
+  { from, to }: TableDiff,
   rows: ProjectedRows,
-  columns: readonly KeyColumn[],
-  where: string | undefined,
+  { columns, where, isKnown }: UniqueKey,
 ): void {
   const terms = columns.map(({ term, isExpression, collation }) => ({
-    sql: isExpression ? term : columnTerm(table, term),
+    sql: isExpression ? term : columnTerm(to, term),
     collation,
   }));
-  const found = attempt(report, table.name, () => rows.findDuplicates(terms, where));
+  const words = new Set(
+    [...terms.map(({ sql }) => sql), where ?? ""].flatMap((sql) => tokenize(sql)).map((token) => keyOf(nameOf(token))),
+  );
+  const used = to.columns.filter(({ name }) => words.has(keyOf(name)));
+  const found = attempt(report, to.name, () => {
+    const isMerging = used.some((column) => {
+      const old = findColumn(from, column.name);
+      return old !== undefined && mayMergeValues(connection, rows, old, column);
+    });
+    if (isMerging) return rows.findConvertedDuplicates(used, terms, where);
+    return isKnown ? undefined : rows.findDuplicates(terms, where);
+  });
   if (found === undefined || found.rows === 0) return;
   const key = columns.map(({ term }) => term).join(", ");
   report.problems.push({
-    object: table.name,
-    message: `${found.rows} values of (${key}) occur more than once in ${table.name}, where they must be unique.`,
+    object: to.name,
+    message: `${found.rows} values of (${key}) occur more than once in ${to.name}, where they must be unique.`,
     hint: "Remove the duplicates first.",
     ...found,
   });
@@ -266,20 +285,24 @@ function inspectNewForeignKeys(report: Mutable<RowReport>, { from, to }: TableDi
   }
 }
 
-/** New unique indexes on tables with rows. */
+/** Unique indexes on tables with rows: new ones, and those over columns that are converted. */
 function inspectIndexes(
   connection: Connection,
   report: Mutable<RowReport>,
   diff: SchemaDiff,
   sourceName: SourceName,
 ): void {
-  const added: Index[] = [...diff.indexes.created, ...diff.indexes.changed.map(({ to }) => to)];
-  for (const index of added.filter(({ isUnique }) => isUnique)) {
+  const changedTables = new Map(diff.changedTables.map((table) => [keyOf(table.to.name), table]));
+  const added = new Set<Index>([...diff.indexes.created, ...diff.indexes.changed.map(({ to }) => to)]);
+  const all = new Map([...diff.live.indexes, ...diff.wanted.indexes]);
+  for (const index of [...all.values()].filter(({ isUnique }) => isUnique)) {
     const to = diff.wanted.tables.get(keyOf(index.table));
     const from = diff.live.tables.get(keyOf(index.table));
-    if (to === undefined || from === undefined) continue;
-    const rows = new ProjectedRows(connection, { from, to, changes: [] }, (column) => sourceName(from.name, column));
-    addDuplicates(report, to, rows, index.columns, index.where);
+    const isKnown = !added.has(index);
+    if (to === undefined || from === undefined || (isKnown && !changedTables.has(keyOf(index.table)))) continue;
+    const table = { from, to, changes: [] };
+    const rows = new ProjectedRows(connection, table, (column) => sourceName(from.name, column));
+    addDuplicates(connection, report, table, rows, { columns: index.columns, where: index.where, isKnown });
   }
 }
 
@@ -308,7 +331,7 @@ function inspectCheck(report: Mutable<RowReport>, { to }: TableDiff, rows: Proje
 }
 
 /** What cannot be asked in advance is found during the copy, which then is rolled back. */
-function attempt(report: Mutable<RowReport>, object: string, ask: () => Omit<RowFinding, "message">) {
+function attempt(report: Mutable<RowReport>, object: string, ask: () => Omit<RowFinding, "message"> | undefined) {
   try {
     return ask();
   } catch (error) {

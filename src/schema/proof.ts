@@ -1,7 +1,13 @@
 import { DriverError } from "../errors.js";
 import type { Connection } from "../sqlite/connection.js";
 import { compareSchemas } from "./comparator.js";
-import { findBrokenForeignKeys, findBrokenObjects, findForeignKeyViolations, withChildren } from "./dependents.js";
+import {
+  findBrokenForeignKeys,
+  findBrokenObjects,
+  findForeignKeyViolations,
+  tablesAtRisk,
+  withChildren,
+} from "./dependents.js";
 import { isEmptyDiff } from "./diff.js";
 import { inspectSchema, readSchemaRows } from "./introspection.js";
 import { keyOf, type SchemaModel, temporaryName } from "./model.js";
@@ -134,9 +140,9 @@ function assertNoneNew(
 }
 
 function assertNoNewViolations(connection: Connection, plan: MigrationPlan, after: SchemaModel): void {
-  const changed = new Set(plan.diff.changedTables.map(({ to }) => keyOf(to.name)));
   const moved = new Set(plan.diff.changedTables.filter((table) => !keepsRowids(table)).map(({ to }) => keyOf(to.name)));
-  for (const [key, { child, rowids }] of findForeignKeyViolations(connection, after, withChildren(after, changed))) {
+  const atRisk = tablesAtRisk(after, plan.diff, rebuiltTables(plan));
+  for (const [key, { child, rowids }] of findForeignKeyViolations(connection, after, atRisk)) {
     const known = new Set(plan.knownViolations.get(key)?.rowids);
     // Where rows get other rowids, only their number can be compared.
     const added = moved.has(child) ? rowids.slice(known.size) : rowids.filter((rowid) => !known.has(rowid));

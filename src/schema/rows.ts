@@ -1,7 +1,7 @@
 import type { Connection } from "../sqlite/connection.js";
 import { inMain, quoteIdentifier } from "../sqlite/identifiers.js";
 import type { TableDiff } from "./diff.js";
-import { findColumn, keyOf, type Table } from "./model.js";
+import { type Column, findColumn, keyOf, type Table } from "./model.js";
 import type { RowFinding } from "./plan.js";
 import { rowidName } from "./rebuild.js";
 
@@ -9,6 +9,14 @@ import { rowidName } from "./rebuild.js";
 const ROW_KEY = '"row key of the migration"';
 /** The alias of a projection, for conditions with subqueries of their own. */
 export const PROJECTION = '"projected row"';
+
+const CONVERTED = '"converted rows of the migration"';
+
+/** One term of a key: an expression over the wanted columns and how it is compared. */
+export interface KeyTerm {
+  readonly sql: string;
+  readonly collation: string;
+}
 
 /** How many rowids a finding shows. */
 export const MAX_SAMPLES = 5;
@@ -82,11 +90,36 @@ export class ProjectedRows {
   }
 
   /** The groups of rows that are equal in `terms`, one sample row each; rows with a NULL among them are never equal. */
-  findDuplicates(terms: readonly { sql: string; collation: string }[], where = "true"): Omit<RowFinding, "message"> {
+  findDuplicates(terms: readonly KeyTerm[], where?: string): Omit<RowFinding, "message"> {
+    return this.#duplicatesIn(this.#sql, terms, where);
+  }
+
+  /**
+   * `findDuplicates` among the values as the wanted `columns`, which are all that `terms` and `where` use, will hold them:
+   * `'1'` and `'01'` are one integer. Copies these columns into a temporary table, because an affinity cannot be asked for in an
+   * expression.
+   */
+  findConvertedDuplicates(
+    columns: readonly Column[],
+    terms: readonly KeyTerm[],
+    where?: string,
+  ): Omit<RowFinding, "message"> {
+    const names = columns.map(({ name }) => quoteIdentifier(name));
+    const declared = columns.map(({ affinity }, index) => `${names[index]} ${affinity}`);
+    this.#connection.exec(`CREATE TEMP TABLE ${CONVERTED} (${[ROW_KEY, ...declared].join(", ")})`);
+    try {
+      this.#connection.exec(`INSERT INTO temp.${CONVERTED} SELECT ${[ROW_KEY, ...names].join(", ")} FROM ${this.#sql}`);
+      return this.#duplicatesIn(`temp.${CONVERTED}`, terms, where);
+    } finally {
+      this.#connection.exec(`DROP TABLE temp.${CONVERTED}`);
+    }
+  }
+
+  #duplicatesIn(source: string, terms: readonly KeyTerm[], where = "true"): Omit<RowFinding, "message"> {
     const notNull = terms.map(({ sql }) => `(${sql}) IS NOT NULL`).join(" AND ");
     const group = terms.map(({ sql, collation }) => `(${sql}) COLLATE ${quoteIdentifier(collation)}`).join(", ");
     return this.#sample(
-      `SELECT max(${ROW_KEY}) AS key FROM ${this.#sql} WHERE ${notNull} AND (${where}) GROUP BY ${group} HAVING count(*) > 1`,
+      `SELECT max(${ROW_KEY}) AS key FROM ${source} WHERE ${notNull} AND (${where}) GROUP BY ${group} HAVING count(*) > 1`,
     );
   }
 

@@ -16,14 +16,14 @@ export function countRows(connection: Connection, table: string): number {
 
 /** Rows and bytes of a table and its indexes (https://sqlite.org/dbstat.html). */
 export function measureTable(connection: Connection, table: string): TableSize {
-  const pages = connection.prepare<[string], { isExplicit: number; bytes: number | null }>(
-    "SELECT type = 'index' AND sql IS NOT NULL AS isExplicit, " +
-      "sum((SELECT pgsize FROM dbstat AS s WHERE s.name = o.name AND s.aggregate = TRUE)) AS bytes " +
-      "FROM main.sqlite_schema AS o WHERE tbl_name = ? COLLATE NOCASE AND type IN ('table', 'index') GROUP BY 1",
-  );
-  const [own = 0, explicit = 0] = [0, 1].map(
-    (kind) => pages.all(table).find((row) => row.isExplicit === kind)?.bytes ?? 0,
-  );
+  const sizes = connection
+    .prepare<[string], { isExplicit: number; bytes: number | null }>(
+      "SELECT type = 'index' AND sql IS NOT NULL AS isExplicit, " +
+        "sum((SELECT pgsize FROM dbstat AS s WHERE s.name = o.name AND s.aggregate = TRUE)) AS bytes " +
+        "FROM main.sqlite_schema AS o WHERE tbl_name = ? COLLATE NOCASE AND type IN ('table', 'index') GROUP BY 1",
+    )
+    .all(table);
+  const [own = 0, explicit = 0] = [0, 1].map((kind) => sizes.find((row) => row.isExplicit === kind)?.bytes ?? 0);
   return { table, rows: countRows(connection, table), bytes: own + explicit, indexBytes: explicit };
 }
 

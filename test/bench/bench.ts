@@ -3,12 +3,14 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { benchIndexProject } from "./index-project.js";
-import type { Ratio } from "./rounds.js";
+import { benchMigrate } from "./migrate.js";
+import type { Duration, Ratio } from "./rounds.js";
 import { benchSql } from "./sql.js";
 
-const BENCHMARKS: Readonly<Record<string, (folder: string) => Promise<Ratio[]>>> = {
+const BENCHMARKS: Readonly<Record<string, (folder: string) => Promise<(Ratio | Duration)[]>>> = {
   sql: benchSql,
   index: benchIndexProject,
+  migrate: benchMigrate,
 };
 
 const wanted = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(BENCHMARKS);
@@ -19,13 +21,18 @@ for (const name of wanted) {
     throw new Error(`there is no benchmark ${name}; those are ${Object.keys(BENCHMARKS).join(", ")}`);
   const folder = mkdtempSync(join(tmpdir(), "driver-bench-"));
   try {
-    for (const ratio of await bench(folder)) process.stdout.write(`${format(ratio)}\n`);
+    for (const figure of await bench(folder)) process.stdout.write(`${format(figure)}\n`);
   } finally {
     rmSync(folder, { recursive: true });
   }
 }
 
-function format({ name, rates, median, lowest, highest }: Ratio): string {
+function format(figure: Ratio | Duration): string {
+  if ("medianMs" in figure) {
+    const { name, medianMs, lowestMs, highestMs } = figure;
+    return `${medianMs.toFixed(3)} ms (${lowestMs.toFixed(3)}–${highestMs.toFixed(3)})  ${name}`;
+  }
+  const { name, rates, median, lowest, highest } = figure;
   const [first, second] = rates.map((rate) => Math.round(rate).toLocaleString("en"));
   return `${median.toFixed(2)} (${lowest.toFixed(2)}–${highest.toFixed(2)})  ${name}: ${first} / ${second} per second`;
 }

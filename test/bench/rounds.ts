@@ -15,24 +15,56 @@ export interface Ratio {
   readonly highest: number;
 }
 
+/** How long one thing took, in milliseconds. */
+export interface Duration {
+  readonly name: string;
+  readonly medianMs: number;
+  readonly lowestMs: number;
+  readonly highestMs: number;
+}
+
 /**
  * Runs both contenders in turn, `rounds` times after one round to warm up, and compares them round by round: what slows the
  * machine down for a while slows both.
  */
 export async function compare(a: Contender, b: Contender, rounds: number): Promise<Ratio> {
-  const rates: [number, number][] = [];
+  const [ratio] = await compareWith(b, [a], rounds);
+  if (ratio === undefined) throw new Error("nothing was compared");
+  return ratio;
+}
+
+/** Like `compare` for several contenders and one `base`, which runs once a round: the ratio of each to the base. */
+export async function compareWith(base: Contender, others: readonly Contender[], rounds: number): Promise<Ratio[]> {
+  const rates: [baseRate: number, rates: number[]][] = [];
   for (let round = 0; round <= rounds; round++) {
-    const pair: [number, number] = [await a.run(), await b.run()];
-    if (round > 0) rates.push(pair);
+    const measured: number[] = [];
+    for (const other of others) measured.push(await other.run());
+    const baseRate = await base.run();
+    if (round > 0) rates.push([baseRate, measured]);
   }
-  const ratios = rates.map(([first, second]) => first / second);
-  return {
-    name: `${a.name} / ${b.name}`,
-    rates: [median(rates.map(([first]) => first)), median(rates.map(([, second]) => second))],
-    median: median(ratios),
-    lowest: Math.min(...ratios),
-    highest: Math.max(...ratios),
-  };
+  return others.map(({ name }, index) => {
+    const pairs = rates.map(([baseRate, measured]) => [measured[index] ?? Number.NaN, baseRate] as const);
+    const ratios = pairs.map(([first, second]) => first / second);
+    return {
+      name: `${name} / ${base.name}`,
+      rates: [median(pairs.map(([first]) => first)), median(pairs.map(([, second]) => second))],
+      median: median(ratios),
+      lowest: Math.min(...ratios),
+      highest: Math.max(...ratios),
+    };
+  });
+}
+
+/** Times `run`, `repeats` times after once to warm up, each after `prepare`. */
+export function durationOf(name: string, repeats: number, run: () => void, prepare: () => void = () => {}): Duration {
+  const times: number[] = [];
+  for (let repeat = 0; repeat <= repeats; repeat++) {
+    prepare();
+    const started = performance.now();
+    run();
+    if (repeat > 0) times.push(performance.now() - started);
+  }
+  return { name, medianMs: median(times), lowestMs: Math.min(...times), highestMs: Math.max(...times) };
 }
 
 export function median(values: readonly number[]): number {

@@ -3,7 +3,7 @@ import { managedTables, wantedModel } from "../../src/schema/built-in-schema.js"
 import { inspectSchema } from "../../src/schema/introspection.js";
 import { recover } from "../../src/schema/recovery.js";
 import { hashSchema } from "../../src/schema/schema-hash.js";
-import { newDatabase, scratchDirectory } from "../support/new-database.js";
+import { newDatabase, scratchDirectory } from "../support/scratch.js";
 import { snapshot } from "../support/snapshot.js";
 import { fillDatabase, interruptNaiveMigration, ROWS_PER_TABLE } from "./full-database.js";
 

@@ -5,7 +5,7 @@ import { managedTables, wantedModel } from "../../src/schema/built-in-schema.js"
 import { examine, fix } from "../../src/schema/doctor.js";
 import { recover } from "../../src/schema/recovery.js";
 import { type Connection, openConnection } from "../../src/sqlite/connection.js";
-import { scratchDirectory } from "../support/new-database.js";
+import { scratchDirectory } from "../support/scratch.js";
 import { snapshot } from "../support/snapshot.js";
 
 const FIXTURE = new URL("../../../test/fixtures/databases/damaged-by-naive-migration.db", import.meta.url);

@@ -1,4 +1,6 @@
 import { BUILT_IN_SCHEMA, managedTables, wantedModel } from "../../src/schema/built-in-schema.js";
+import { findFullTextLinks } from "../../src/schema/full-text.js";
+import { rebuildFullText } from "../../src/schema/integrity.js";
 import { readTableInfo } from "../../src/schema/table-info.js";
 import type { Connection } from "../../src/sqlite/connection.js";
 import { quoteIdentifier } from "../../src/sqlite/identifiers.js";
@@ -16,7 +18,7 @@ export const ROWS_PER_TABLE = 3;
 export function fillDatabase(connection: Connection): void {
   connection.exec(BUILT_IN_SCHEMA);
   fillTables(connection, managedTables(wantedModel()));
-  connection.exec("INSERT INTO code_content_fts (code_content_fts) VALUES ('rebuild')");
+  for (const { table } of findFullTextLinks(wantedModel())) rebuildFullText(connection, table);
   connection.exec(DEPENDENTS);
 }
 

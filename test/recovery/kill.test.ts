@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { copyFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -9,14 +9,14 @@ import { managedTables, wantedModel } from "../../src/schema/built-in-schema.js"
 import { examine, fix } from "../../src/schema/doctor.js";
 import { recover } from "../../src/schema/recovery.js";
 import { type Connection, openConnection } from "../../src/sqlite/connection.js";
-import { scratchDirectory } from "../support/new-database.js";
+import { KilledProgram } from "../support/kill-points.js";
+import { scratchDirectory } from "../support/scratch.js";
 import { type Snapshot, snapshot } from "../support/snapshot.js";
 import { fillDatabase, interruptNaiveMigration } from "./full-database.js";
 
-const CHILD = fileURLToPath(new URL("./recover-child.js", import.meta.url));
+const CHILD = new URL("./recover-child.js", import.meta.url);
 const MANAGED = managedTables(wantedModel());
-/** Everything by which SQLite changes a file. strace counts each system call for itself, so each has a loop of its own. */
-const WRITES = ["pwrite64", "fsync", "fdatasync", "ftruncate", "unlink"];
+const SAMPLE = 3;
 
 type Task = "recover" | "fix";
 
@@ -34,11 +34,10 @@ const JOURNALS = [
 ] as const;
 
 describe("recovery that is killed", function () {
-  this.timeout(600_000);
+  this.timeout(3_600_000);
   const directory = scratchDirectory();
   const template = join(directory, "template.db");
   const path = join(directory, "killed.db");
-  let points = 0;
 
   function restore(): void {
     for (const suffix of ["", "-wal", "-shm", "-journal"]) rmSync(path + suffix, { force: true });
@@ -98,58 +97,15 @@ describe("recovery that is killed", function () {
     }
   }
 
-  after(() => void process.stdout.write(`      killed at ${points} points\n`));
-
   for (const [journal, role] of JOURNALS) {
     for (const [what, task, damage] of DAMAGES) {
-      it(`loses nothing at any statement, ${what}, ${journal}`, () => {
+      it(`loses nothing at any statement and any system call, ${what}, ${journal}`, () => {
         const [damaged, healed] = prepare(role, task, damage);
         assert.notDeepEqual(damaged.schema, healed.schema, "the damage is one");
-        for (let killAt = 1; ; killAt++) {
-          restore();
-          const child = spawnSync(process.execPath, [CHILD, path, role, task, String(killAt)], { encoding: "utf8" });
-          if (child.signal !== "SIGKILL") {
-            assert.equal(child.status, 0, child.stderr);
-            assert.ok(killAt > 4, `${killAt} statements`);
-            break;
-          }
-          points++;
-          assertWhole(role, task, damaged, healed, `killed before statement ${killAt}`);
-        }
-        assertWhole(role, task, damaged, healed, "not killed");
+        const program = new KilledProgram(template, path, CHILD, [path, role, task]);
+        program.killAtEach(SAMPLE, (at) => assertWhole(role, task, damaged, healed, at));
       });
     }
-
-    for (const [what, task, damage] of DAMAGES.filter(([name]) => /CREATE|doctor/.test(name))) {
-      it(`loses nothing at any system call, ${what}, ${journal}`, function () {
-        if (spawnSync("strace", ["-V"]).status !== 0) this.skip();
-        const [damaged, healed] = prepare(role, task, damage);
-        let kills = 0;
-        for (const call of WRITES) {
-          for (let killAt = 1; runUnderStrace(call, killAt, role, task); killAt++) {
-            kills++;
-            assertWhole(role, task, damaged, healed, `killed at ${call} ${killAt}`);
-          }
-        }
-        assert.ok(kills > 5, `${kills} system calls`);
-        points += kills;
-      });
-    }
-  }
-
-  /** Runs the child until its system call number `killAt` of this kind on a file of the database. @returns whether it came to that. */
-  function runUnderStrace(call: string, killAt: number, role: string, task: Task): boolean {
-    restore();
-    const files = ["", "-wal", "-shm", "-journal"].flatMap((suffix) => ["-P", path + suffix]);
-    const inject = ["-e", `trace=${call}`, "-e", `inject=${call}:signal=SIGKILL:when=${killAt}`];
-    const child = spawnSync(
-      "strace",
-      ["-f", "-qq", "-o", "/dev/null", ...files, ...inject, process.execPath, CHILD, path, role, task],
-      { encoding: "utf8" },
-    );
-    const isKilled = child.signal === "SIGKILL" || child.status === 137;
-    assert.ok(isKilled || child.status === 0, child.stderr);
-    return isKilled;
   }
 
   it("is done once by two processes at the same moment", async () => {
@@ -158,7 +114,9 @@ describe("recovery that is killed", function () {
     const lock = openConnection(path, { role: "writer" });
     lock.exec("BEGIN IMMEDIATE");
     const children = [1, 2].map(() =>
-      spawn(process.execPath, [CHILD, path, "writer", "recover"], { stdio: ["ignore", "pipe", "inherit"] }),
+      spawn(process.execPath, [fileURLToPath(CHILD), path, "writer", "recover"], {
+        stdio: ["ignore", "pipe", "ignore"],
+      }),
     );
     const lines = children.map((child) => createInterface({ input: child.stdout })[Symbol.asyncIterator]());
     // Both have seen the damage and wait for the lock.

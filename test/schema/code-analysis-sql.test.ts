@@ -1,41 +1,11 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
 import { BUILT_IN_SCHEMA, managedTables, wantedModel } from "../../src/schema/built-in-schema.js";
 import { type IndexInfo, readTableInfo, type TableInfo } from "../../src/schema/table-info.js";
 import { openConnection } from "../../src/sqlite/connection.js";
+import { readSchemaFacts, type TableFacts } from "../support/schema-facts.js";
 
 /** Columns that this project added to the schema of existing databases. */
 const ADDED: Readonly<Record<string, readonly string[]>> = { files: ["content_hash", "language", "size"] };
-
-interface TableFacts {
-  readonly name: string;
-  readonly columns: string[];
-  readonly foreignKeys: string[];
-  readonly uniques: string[];
-}
-
-/** The facts, written down from existing databases: one line each, in the notation that `factsOf` below writes. */
-function readFacts(): { tables: TableFacts[]; indexes: string[]; fullText: string } {
-  const text = readFileSync(new URL("../../../test/fixtures/schema-facts.txt", import.meta.url), "utf8");
-  const tables: TableFacts[] = [];
-  const indexes: string[] = [];
-  let fullText = "";
-  let isIndexes = false;
-  for (const line of text.split("\n")) {
-    const [, name] = /^table (\w+)$/.exec(line) ?? [];
-    const fact = /^ {3}(.+)$/.exec(line)?.[1]?.trim();
-    const table = tables.at(-1);
-    if (name !== undefined) tables.push({ name, columns: [], foreignKeys: [], uniques: [] });
-    else if (line === "indexes") isIndexes = true;
-    else if (line.startsWith("full text: ")) fullText = line.slice("full text: ".length);
-    else if (fact === undefined) continue;
-    else if (isIndexes) indexes.push(fact);
-    else if (fact.startsWith("fk ")) table?.foreignKeys.push(fact);
-    else if (fact.startsWith("unique ")) table?.uniques.push(fact);
-    else table?.columns.push(fact);
-  }
-  return { tables, indexes, fullText };
-}
 
 /** A live table in the notation of the facts. */
 function factsOf(info: TableInfo): TableFacts {
@@ -70,7 +40,7 @@ function columnsOf(index: IndexInfo): string {
 }
 
 describe("code-analysis.sql", () => {
-  const facts = readFacts();
+  const facts = readSchemaFacts();
   const connection = openConnection(":memory:", { role: "writer" });
   connection.exec(BUILT_IN_SCHEMA);
   after(() => connection.close());
@@ -95,7 +65,7 @@ describe("code-analysis.sql", () => {
         .indexes.filter(({ origin }) => origin === "index")
         .map((index) => indexFact(name, index)),
     );
-    assert.deepEqual(indexes.sort(), facts.indexes.sort());
+    assert.deepEqual(indexes.sort(), [...facts.indexes].sort());
   });
 
   it("adds columns only at the end of a table", () => {

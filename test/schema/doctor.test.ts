@@ -3,7 +3,7 @@ import { BUILT_IN_SCHEMA, wantedModel } from "../../src/schema/built-in-schema.j
 import { examine, type FixReport, fix } from "../../src/schema/doctor.js";
 import { compareRows } from "../../src/schema/row-comparison.js";
 import type { Connection } from "../../src/sqlite/connection.js";
-import { newDatabase, scratchDirectory } from "../support/new-database.js";
+import { newDatabase, scratchDirectory } from "../support/scratch.js";
 import {
   DEPENDENT_ROWS,
   DEPENDENTS,

@@ -8,7 +8,7 @@ import {
   recoveryStateOf,
 } from "../../src/schema/recovery-states.js";
 import { type Connection, openConnection } from "../../src/sqlite/connection.js";
-import { newDatabase, scratchDirectory } from "../support/new-database.js";
+import { newDatabase, scratchDirectory } from "../support/scratch.js";
 import {
   DEPENDENT_ROWS,
   DEPENDENTS,

@@ -49,6 +49,9 @@ describe("migration: the data in the rows", () => {
     const control = scratchDatabase(sql).connection;
     migrateNaively(control, "files", ignoring);
     assert.equal(hashTable(control, "files").rows, 1);
+    const inventing = scratchDatabase(sql).connection;
+    migrateNaively(inventing, "files", replacing);
+    assert.deepEqual(columnOf(inventing, "path"), ["'x'", "'b'"], "the control: a value that nobody has allowed");
   });
 
   it("D3 counts the NULLs that forbid NOT NULL and shows their rowids", () => {
@@ -169,6 +172,41 @@ describe("migration: the data in the rows", () => {
       `${table("path TEXT")} CREATE UNIQUE INDEX u ON files (path COLLATE NOCASE);`,
       /occur more than once/,
     );
+    const control = scratchDatabase(`${table("path TEXT UNIQUE")} INSERT INTO files VALUES ('a'), ('A');`).connection;
+    const replacing = table("path TEXT COLLATE NOCASE UNIQUE ON CONFLICT REPLACE");
+    assertRefused(control, replacing, /occur more than once/);
+    migrateNaively(control, "files", replacing);
+    assert.deepEqual(columnOf(control, "path"), ["'A'"], "the control: one of the two is gone");
+  });
+
+  for (const [key, wantedKey] of [
+    ["n TEXT UNIQUE, k TEXT", "n INTEGER UNIQUE, k TEXT"],
+    ["n TEXT PRIMARY KEY, k TEXT", "n INT PRIMARY KEY, k TEXT"],
+    ["n TEXT, k TEXT, UNIQUE (k, n)", "n REAL, k TEXT, UNIQUE (k, n)"],
+    ["n, k TEXT, UNIQUE (n)", "n TEXT, k TEXT, UNIQUE (n)"],
+  ] as const) {
+    it(`D5 finds the duplicates that only the conversion makes, (${key}) → (${wantedKey})`, () => {
+      const values = key.startsWith("n,") ? "(1, 'k'), ('1', 'k'), (2, 'k')" : "('1', 'k'), ('01', 'k'), ('2', 'k')";
+      const { connection } = scratchDatabase(`${table(key)} INSERT INTO files VALUES ${values};`);
+      assertRefused(connection, table(wantedKey), /1 values of \((k, )?n\) occur more than once/, {
+        allow: ["lossy:files.n"],
+      });
+      const [problem] = planMigration(connection, table(wantedKey)).problems;
+      assert.deepEqual([problem?.rows, problem?.sampleRowids], [1, ["2"]]);
+      assert.throws(() => migrateNaively(connection, "files", table(wantedKey)), /UNIQUE constraint failed/);
+      connection.exec("DELETE FROM files WHERE rowid = 2");
+      migrate(connection, table(wantedKey), { allow: ["lossy:files.n"] });
+    });
+  }
+
+  it("D5 finds them in a partial unique index that stays as it is", () => {
+    const index = "CREATE UNIQUE INDEX u ON files (n) WHERE k > 0;";
+    const sql = `${table("n TEXT, k INT")} ${index} INSERT INTO files VALUES ('1', 1), ('01', 0), ('001', 1), ('5', 1);`;
+    const { connection } = scratchDatabase(sql);
+    const wanted = `${table("n INTEGER, k INT")} ${index}`;
+    assertRefused(connection, wanted, /occur more than once/, { allow: ["lossy:files.n"] });
+    connection.exec("DELETE FROM files WHERE n = '001'");
+    migrate(connection, wanted, { allow: ["lossy:files.n"] });
   });
 
   it("D11 finds the NULLs in a TEXT PRIMARY KEY that WITHOUT ROWID forbids", () => {
@@ -176,8 +214,13 @@ describe("migration: the data in the rows", () => {
       `${table("path TEXT PRIMARY KEY")} INSERT INTO files VALUES ('a'), (NULL), (NULL);`,
     );
     assertRefused(connection, table("path TEXT PRIMARY KEY", " WITHOUT ROWID"), /NULL in 2 rows/);
+    const control = scratchDatabase(
+      `${table("path TEXT PRIMARY KEY")} INSERT INTO files VALUES ('a'), (NULL);`,
+    ).connection;
+    const wanted = table("path TEXT PRIMARY KEY", " WITHOUT ROWID");
+    assert.throws(() => migrateNaively(control, "files", wanted), /NOT NULL constraint failed: files\.path/);
     connection.exec("DELETE FROM files WHERE path IS NULL");
-    migrate(connection, table("path TEXT PRIMARY KEY", " WITHOUT ROWID"));
+    migrate(connection, wanted);
   });
 
   it("D12 preserves rowids with gaps where no column holds them", () => {
@@ -223,6 +266,9 @@ describe("migration: the data in the rows", () => {
     const { connection } = scratchDatabase(`${table("a TEXT, k TEXT")} INSERT INTO files VALUES ('old', 'k');`);
     migrate(connection, table("b TEXT DEFAULT 'new', k TEXT"), { allow: ["drop-column:files.a"] });
     assert.deepEqual(connection.prepare("SELECT b, k FROM files").all(), [{ b: "new", k: "k" }]);
+    const control = scratchDatabase(`${table("a TEXT, k TEXT")} INSERT INTO files VALUES ('old', 'k');`).connection;
+    migrateNaively(control, "files", table("b TEXT DEFAULT 'new', k TEXT"));
+    assert.deepEqual(control.prepare("SELECT b, k FROM files").all(), [{ b: "old", k: "k" }]);
   });
 
   it("D16 renames a column by hint only", () => {

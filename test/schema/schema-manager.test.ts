@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { SQLiteSchemaManager } from "../../src/schema/schema-manager.js";
-import { newDatabase, scratchDirectory } from "../support/new-database.js";
+import { newDatabase, scratchDirectory } from "../support/scratch.js";
 import { readRows, readTexts } from "./damage.js";
 
 describe("SQLiteSchemaManager", () => {

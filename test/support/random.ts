@@ -29,4 +29,10 @@ export class Random {
     if (item === undefined) throw new Error("nothing to pick from");
     return item;
   }
+
+  /** `count` different items in random order, or all of them. */
+  sample<T>(items: readonly T[], count: number): T[] {
+    const rest = [...items];
+    return Array.from({ length: Math.min(count, rest.length) }, () => rest.splice(this.below(rest.length), 1)).flat();
+  }
 }

@@ -16,7 +16,8 @@ export const ROWS_PER_TABLE = 3;
 export function fillDatabase(connection: Connection): void {
   connection.exec(BUILT_IN_SCHEMA);
   fillTables(connection, managedTables(wantedModel()));
-  connection.exec("INSERT INTO code_content_fts (code_content_fts) VALUES ('rebuild')");
+  for (const { name } of wantedModel().virtualTables.values())
+    connection.exec(`INSERT INTO ${name} (${name}) VALUES ('rebuild')`);
   connection.exec(DEPENDENTS);
 }
 

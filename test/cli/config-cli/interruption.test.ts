@@ -1,24 +1,36 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { existsSync, readdirSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { type Connection, openConnection } from "../../../src/sqlite/connection.js";
 import { acquirePresence } from "../../../src/sqlite/presence-lock.js";
 import { readPresenceNote } from "../../../src/sqlite/presence-note.js";
 import { startConfigCli } from "../../support/config-cli.js";
+import { scratchDirectory } from "../../support/new-database.js";
 import { type Snapshot, snapshot } from "../../support/snapshot.js";
 import { useTempFolder } from "../../support/temp-folder.js";
 
 const OLD = `CREATE TABLE files (id INTEGER PRIMARY KEY, path TEXT, lines TEXT);
   CREATE INDEX by_path ON files (path); CREATE INDEX by_lines ON files (lines, path);`;
 const NEW = OLD.replace("lines TEXT", "lines INTEGER");
-const ROWS = `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200000)
-  INSERT INTO files (path, lines) SELECT printf('%0100d', i * 7919 % 200000), i FROM n;`;
+const ROWS = `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)
+  INSERT INTO files (path, lines) SELECT printf('%0100d', i * 7919 % 100000), i FROM n;`;
 
 describe("config_cli schema, interrupted", function () {
   this.timeout(120_000);
   const inFolder = useTempFolder();
 
   for (const journalMode of ["wal", "delete"]) {
+    const template = join(scratchDirectory(), "template.db");
+    let before: Snapshot;
+
+    it(`(a database in ${journalMode} mode, large enough to be caught at work)`, () => {
+      before = use(template, (connection) => {
+        connection.exec(`PRAGMA journal_mode = ${journalMode}; ${OLD} ${ROWS}`);
+        return snapshot(connection);
+      });
+    });
+
     for (const [signal, target] of [
       ["SIGINT", "itself"],
       ["SIGTERM", "itself"],
@@ -28,10 +40,7 @@ describe("config_cli schema, interrupted", function () {
     ] as const) {
       it(`leaves the old state and no trace after ${signal} to ${target} during the copy (${journalMode})`, async () => {
         const path = inFolder("a.db");
-        const before = use(path, (connection) => {
-          connection.exec(`PRAGMA journal_mode = ${journalMode}; ${OLD} ${ROWS}`);
-          return snapshot(connection);
-        });
+        copyFileSync(template, path);
         writeFileSync(inFolder("wanted.sql"), NEW);
         const running = startConfigCli(["schema", "--db", path, "--schema", inFolder("wanted.sql"), "--no-backup"], {
           isGroupLeader: true,

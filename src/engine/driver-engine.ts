@@ -33,8 +33,13 @@ export interface EngineOptions {
 type UnaryHandler = (request: Buffer, context: CallContext) => Promise<Uint8Array>;
 type StreamHandler = (request: Buffer, context: CallContext) => AsyncIterable<Uint8Array>;
 
-/** How a statement that most likely only reads begins. A wrong guess costs a detour over a reader, never a wrong answer. */
-const READING_STATEMENT = /^\s*(?:SELECT|VALUES|WITH|EXPLAIN|PRAGMA)\b/i;
+/**
+ * How a statement that most likely only reads begins, after white space and comments. A wrong guess costs a detour over a reader,
+ * or the turn of a write, never a wrong answer.
+ */
+const READING_STATEMENT = /^(?:\s|--[^\n]*\n|\/\*(?:[^*]|\*(?!\/))*\*\/)*(?:SELECT|VALUES|WITH|EXPLAIN|PRAGMA)\b/i;
+/** So much of a statement is looked at. */
+const MAX_LEADING_CHARACTERS = 2_000;
 
 /** The engine of the driver process: one writer, some readers and parsers, and the rules which call goes where. */
 export class DriverEngine implements Engine {
@@ -47,19 +52,20 @@ export class DriverEngine implements Engine {
   readonly #transactions: Transactions;
   readonly #unary: Readonly<Record<UnaryMethodName, UnaryHandler>>;
   readonly #streams: Readonly<Record<StreamMethodName, StreamHandler>>;
+  #isDraining = false;
 
   constructor(options: EngineOptions) {
     const { databasePath, limits, log } = options;
     this.#options = options;
     this.#writer = new Writer(databasePath, limits, log, {
-      onServing: (isServing, detail) => this.health.set(isServing, detail),
+      onServing: (isServing, detail) => this.#setServing(isServing, detail),
       onTransactionLost: (error) => this.#transactions.lost(error),
       onFatal: (error) => {
         this.health.set(false, error.message);
         options.onFatal(error);
       },
     });
-    this.#readers = new Readers(databasePath, limits, log);
+    this.#readers = new Readers(databasePath, limits, log, (error) => this.#setServing(false, error.message));
     this.#parsers = new Parsers(databasePath, limits, log);
     this.#transactions = new Transactions(this.#writer, limits);
     const indexing = new Indexing(this.#parsers, this.#writer, log);
@@ -131,11 +137,14 @@ export class DriverEngine implements Engine {
 
   /** From now on health says that the driver is going down; running calls go on. */
   drain(): void {
+    this.#isDraining = true;
     this.health.set(false, "shutting down");
   }
 
   /** Rolls back what is open, checkpoints the WAL and ends every worker process. Call after the last call has ended. */
   async close(): Promise<void> {
+    this.#isDraining = true;
+    this.#writer.drain();
     await this.#transactions.close();
     await Promise.all([this.#readers.close(), this.#parsers.close()]);
     await this.#writer.close();
@@ -146,6 +155,11 @@ export class DriverEngine implements Engine {
     this.#writer.kill();
     void this.#readers.close();
     void this.#parsers.close();
+  }
+
+  #setServing(isServing: boolean, detail: string): void {
+    // What is going down does not come back.
+    if (!this.#isDraining) this.health.set(isServing, detail);
   }
 
   #write(method: MethodName, request: Buffer, context: CallContext): Promise<Uint8Array> {
@@ -172,7 +186,7 @@ export class DriverEngine implements Engine {
   async #execute(request: Buffer, context: CallContext): Promise<Uint8Array> {
     const isInTransaction = stringField(request, RequestField.TRANSACTION_ID) !== "";
     const mayOnlyRead = context.role === "read-only";
-    if (!isInTransaction && (mayOnlyRead || READING_STATEMENT.test(stringField(request, RequestField.SQL)))) {
+    if (!isInTransaction && (mayOnlyRead || isLikelyRead(request))) {
       try {
         return await this.#readers.call("execute", request, context);
       } catch (error) {
@@ -211,4 +225,8 @@ export class DriverEngine implements Engine {
       processes: { writers: 1, readers: this.#readers.count, parsers: this.#parsers.count },
     });
   }
+}
+
+function isLikelyRead(request: Buffer): boolean {
+  return READING_STATEMENT.test(stringField(request, RequestField.SQL).slice(0, MAX_LEADING_CHARACTERS));
 }

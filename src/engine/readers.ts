@@ -1,20 +1,17 @@
 import { DriverError } from "../errors.js";
 import { WorkerLostError, WorkerProcess } from "../workers/worker-process.js";
+import { Admission, draining, overloaded } from "./admission.js";
 import type { CallContext } from "./call.js";
 import type { EngineLimits } from "./limits.js";
+import { WaitingLine } from "./waiting-line.js";
 import type { EngineLog } from "./worker-log.js";
 
-const OVERLOAD_RETRY_MS = 50;
 /** Another reader is started when every one has this many calls waiting. */
 const BUSY_CALLS = 8;
-/** How often a read is tried on another process when the one that ran it died. */
+/** How often a read may end the process that runs it before that is given up. */
 const MAX_ATTEMPTS = 3;
 /** How long a reader may take to notice that its stream was cancelled before it is ended. */
 const CANCEL_GRACE_MS = 1_000;
-
-interface Waiter {
-  proceed(reader: WorkerProcess): void;
-}
 
 /**
  * The main process's side of the reader processes, started when they are needed. Unary reads share a few; a stream has one to
@@ -24,176 +21,177 @@ export class Readers {
   readonly #databasePath: string;
   readonly #limits: EngineLimits;
   readonly #log: EngineLog;
-  readonly #unary: WorkerProcess[] = [];
+  readonly #onCorrupt: (error: DriverError) => void;
+  readonly #admission: Admission;
+  /** Every reader whose process has not ended yet. */
+  readonly #all = new Set<WorkerProcess>();
+  readonly #forUnary = new Set<WorkerProcess>();
+  readonly #forStreams = new Set<WorkerProcess>();
   readonly #idleForStreams: WorkerProcess[] = [];
-  readonly #waitingStreams: Waiter[] = [];
-  #streamReaders = 0;
-  #reads = 0;
-  #isClosing = false;
+  readonly #line = new WaitingLine<null, WorkerProcess>();
 
-  constructor(databasePath: string, limits: EngineLimits, log: EngineLog) {
+  /** @param onCorrupt a reader has found that the database is damaged */
+  constructor(databasePath: string, limits: EngineLimits, log: EngineLog, onCorrupt: (error: DriverError) => void) {
     this.#databasePath = databasePath;
     this.#limits = limits;
     this.#log = log;
+    this.#onCorrupt = onCorrupt;
+    this.#admission = new Admission("reads", limits.maxQueuedReads);
   }
 
   /** Reader processes that are running. */
   get count(): number {
-    return this.#unary.length + this.#streamReaders;
+    return this.#all.size;
   }
 
   /** Starts the first reader, so that the first read does not wait for it. */
   warmUp(): void {
-    if (this.#unary.length === 0) this.#unary.push(this.#spawn());
+    if (this.#forUnary.size === 0) this.#spawn(this.#forUnary);
   }
 
   /** @throws DriverError of the operation, or `OVERLOADED`. */
   async call(operation: string, request: Uint8Array, context: CallContext): Promise<Buffer> {
-    this.#admit();
+    const leave = this.#admission.enter(request.length);
     try {
-      for (let attempt = 1; ; attempt++) {
-        try {
-          return await this.#leastBusy().call(operation, request, context);
-        } catch (error) {
-          if (!(error instanceof WorkerLostError)) throw error;
-          if (attempt === MAX_ATTEMPTS) throw lost(error);
-        }
-      }
+      return await this.#untilAnswered(() => this.#leastBusy().call(operation, request, context));
     } finally {
-      this.#reads--;
+      leave();
     }
   }
 
   /** @throws DriverError of the operation, `OVERLOADED`, or `SNAPSHOT_EXPIRED` when its client is too slow. */
   async *stream(operation: string, request: Uint8Array, context: CallContext): AsyncGenerator<Buffer> {
-    this.#admit();
-    let reader: WorkerProcess | undefined;
-    const ended = new AbortController();
-    let isExpired = false;
-    const expiry = setTimeout(() => {
-      isExpired = true;
-      ended.abort();
-    }, this.#limits.maxSnapshotAgeMs);
+    const leave = this.#admission.enter(request.length);
     try {
-      reader = await this.#takeStreamReader(context.signal);
-      const signal = AbortSignal.any([context.signal, ended.signal]);
-      yield* reader.stream(operation, request, { deadlineMs: context.deadlineMs, signal });
-    } catch (error) {
-      if (isExpired) throw snapshotExpired(this.#limits.maxSnapshotAgeMs);
-      throw error instanceof WorkerLostError ? lost(error) : error;
+      // Until its first message a stream is like a unary call: nobody has seen anything of it.
+      const { first, rest } = await this.#untilAnswered(async () => {
+        const stream = this.#streamOnce(operation, request, context);
+        return { first: await stream.next(), rest: stream };
+      });
+      if (first.done) return;
+      try {
+        yield first.value;
+        yield* rest;
+      } catch (error) {
+        throw error instanceof WorkerLostError ? gaveUp(error) : error;
+      } finally {
+        await rest.return(undefined);
+      }
     } finally {
-      clearTimeout(expiry);
-      this.#reads--;
-      if (reader !== undefined) void this.#giveBack(reader);
+      leave();
     }
   }
 
   /** Ends every reader at once. */
   async close(): Promise<void> {
-    this.#isClosing = true;
-    const readers = [...this.#unary, ...this.#idleForStreams];
+    this.#admission.close();
+    this.#line.clear(draining());
+    const readers = [...this.#all];
     for (const reader of readers) reader.kill();
     await Promise.all(readers.map(({ exited }) => exited));
   }
 
-  #admit(): void {
-    if (this.#isClosing) throw new DriverError("DRAINING", "The driver is shutting down.");
-    if (this.#reads >= this.#limits.maxQueuedReads) throw this.#overloaded(`${this.#reads} reads`);
-    this.#reads++;
+  async #untilAnswered<Answer>(attempt: () => Promise<Answer>): Promise<Answer> {
+    for (let deaths = 0; ; ) {
+      try {
+        return await attempt();
+      } catch (error) {
+        if (!(error instanceof WorkerLostError)) throw error;
+        this.#admission.assertOpen();
+        if (!error.isBystander) deaths++;
+        if (deaths === MAX_ATTEMPTS) throw gaveUp(error);
+      }
+    }
   }
 
-  #overloaded(what: string): DriverError {
-    return new DriverError("OVERLOADED", `The driver has ${what} under way already.`, {
-      hint: "Try again later, or send fewer calls at the same time.",
-      retryAfterMs: OVERLOAD_RETRY_MS,
-    });
+  async *#streamOnce(operation: string, request: Uint8Array, context: CallContext): AsyncGenerator<Buffer> {
+    const { maxSnapshotAgeMs } = this.#limits;
+    const reader = await this.#takeStreamReader(context.signal);
+    const expired = new AbortController();
+    let expiry: NodeJS.Timeout | undefined;
+    try {
+      // A new process has no snapshot yet.
+      await reader.ready;
+      expiry = setTimeout(() => expired.abort(), maxSnapshotAgeMs);
+      const signal = AbortSignal.any([context.signal, expired.signal]);
+      yield* reader.stream(operation, request, { deadlineMs: context.deadlineMs, signal });
+    } catch (error) {
+      throw expired.signal.aborted && !context.signal.aborted ? snapshotExpired(maxSnapshotAgeMs) : error;
+    } finally {
+      clearTimeout(expiry);
+      void this.#giveBack(reader);
+    }
   }
 
   #leastBusy(): WorkerProcess {
+    this.#admission.assertOpen();
     let best: WorkerProcess | undefined;
-    for (const reader of this.#unary) {
+    for (const reader of this.#forUnary) {
       if (!reader.isAlive) continue;
       if (best === undefined || reader.outstandingCalls < best.outstandingCalls) best = reader;
     }
-    const wantsMore = best === undefined || best.outstandingCalls >= BUSY_CALLS;
-    if (wantsMore && this.#unary.length < this.#limits.readers) {
-      const reader = this.#spawn();
-      this.#unary.push(reader);
-      best ??= reader;
-    }
-    if (best === undefined) throw new DriverError("INTERNAL", "The driver is configured without a reader.");
+    if (best === undefined) return this.#spawn(this.#forUnary);
+    // The new one takes calls when it is the least busy; until it serves, the others are quicker.
+    const wantsMore = best.outstandingCalls >= BUSY_CALLS && this.#forUnary.size < this.#limits.readers;
+    if (wantsMore) this.#spawn(this.#forUnary);
     return best;
   }
 
   async #takeStreamReader(signal: AbortSignal): Promise<WorkerProcess> {
+    this.#admission.assertOpen();
     const idle = this.#idleForStreams.pop();
     if (idle !== undefined) return idle;
-    if (this.#streamReaders < this.#limits.maxStreams) {
-      this.#streamReaders++;
-      return this.#spawn();
-    }
-    if (this.#waitingStreams.length >= this.#limits.maxStreams)
-      throw this.#overloaded(`${this.#streamReaders} streams`);
-    return await new Promise((resolve, reject) => {
-      const waiter: Waiter = {
-        proceed: (reader) => {
-          signal.removeEventListener("abort", giveUp);
-          resolve(reader);
-        },
-      };
-      const giveUp = (): void => {
-        this.#waitingStreams.splice(this.#waitingStreams.indexOf(waiter), 1);
-        reject(new DriverError("CANCELLED", "The caller cancelled the stream before it started."));
-      };
-      signal.addEventListener("abort", giveUp, { once: true });
-      this.#waitingStreams.push(waiter);
-    });
+    if (this.#forStreams.size < this.#limits.maxStreams) return this.#spawn(this.#forStreams);
+    if (this.#line.length >= this.#limits.maxStreams) throw overloaded(`${this.#forStreams.size} streams`);
+    return await this.#line.wait(null, signal);
   }
 
   /** A reader that does not answer soon still runs the statement of a cancelled stream: its process is ended. */
   async #giveBack(reader: WorkerProcess): Promise<void> {
     const timer = setTimeout(() => reader.kill(), CANCEL_GRACE_MS);
-    let isUsable = reader.isAlive && !this.#isClosing;
     try {
-      if (isUsable) await reader.call("ping", Buffer.alloc(0), { deadlineMs: Number.POSITIVE_INFINITY });
+      await reader.call("ping", Buffer.alloc(0), { deadlineMs: Number.POSITIVE_INFINITY });
+      this.#offer(reader);
     } catch {
-      isUsable = false; // lost: a new one takes its place
+      // A new one takes its place when the process is gone.
+      reader.kill();
     } finally {
       clearTimeout(timer);
     }
-    if (!isUsable) {
-      reader.kill();
-      if (this.#waitingStreams.length === 0 || this.#isClosing) {
-        this.#streamReaders--;
-        return;
-      }
-    }
-    const next = isUsable ? reader : this.#spawn();
-    const waiter = this.#waitingStreams.shift();
-    if (waiter === undefined) this.#idleForStreams.push(next);
-    else waiter.proceed(next);
   }
 
-  #spawn(): WorkerProcess {
+  #offer(reader: WorkerProcess): void {
+    if (this.#line.length > 0) this.#line.grantFirst(reader);
+    else this.#idleForStreams.push(reader);
+  }
+
+  #spawn(pool: Set<WorkerProcess>): WorkerProcess {
     const options = { databasePath: this.#databasePath, limits: this.#limits };
     const reader = new WorkerProcess("reader", options, (event) => {
       if (event.type === "log") this.#log(event.level, event.message, event.fields);
+      else if (event.type === "corrupt") this.#onCorrupt(DriverError.fromJSON(event.error));
     });
-    void reader.exited.then(() => this.#forget(reader));
+    this.#all.add(reader);
+    pool.add(reader);
+    reader.ready.catch((error: unknown) => {
+      if (this.#admission.isClosed) return;
+      this.#log("error", "a reader process could not be started", { reason: DriverError.from(error).message });
+    });
+    void reader.exited.then(() => this.#onDeath(reader));
     return reader;
   }
 
-  #forget(reader: WorkerProcess): void {
-    const index = this.#unary.indexOf(reader);
-    if (index >= 0) this.#unary.splice(index, 1);
-    const idleIndex = this.#idleForStreams.indexOf(reader);
-    if (idleIndex < 0) return;
-    this.#idleForStreams.splice(idleIndex, 1);
-    this.#streamReaders--;
+  #onDeath(reader: WorkerProcess): void {
+    this.#all.delete(reader);
+    this.#forUnary.delete(reader);
+    const wasForStreams = this.#forStreams.delete(reader);
+    const index = this.#idleForStreams.indexOf(reader);
+    if (index >= 0) this.#idleForStreams.splice(index, 1);
+    if (wasForStreams && this.#line.length > 0 && !this.#admission.isClosed) this.#offer(this.#spawn(this.#forStreams));
   }
 }
 
-function lost(cause: WorkerLostError): DriverError {
+function gaveUp(cause: WorkerLostError): DriverError {
   return new DriverError("INTERNAL", `The read failed: ${cause.message}.`, { cause, hint: "See the driver's log." });
 }
 

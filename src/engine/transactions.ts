@@ -1,18 +1,19 @@
 import { randomUUID } from "node:crypto";
 import { DriverError } from "../errors.js";
-import { WorkerLostError } from "../workers/worker-process.js";
+import { monotonicMs } from "../observability/clock.js";
 import type { CallContext } from "./call.js";
 import type { EngineLimits } from "./limits.js";
 import type { ExclusiveTurn, Writer } from "./writer.js";
 
 /** How many ended transactions are remembered, to say of one why it is gone. */
 const REMEMBERED_ENDINGS = 1_000;
-const EMPTY = Buffer.alloc(0);
 
 interface Lease {
   readonly id: string;
   readonly turn: ExclusiveTurn;
   readonly expiry: NodeJS.Timeout;
+  /** Monotonic. A statement that still runs then is stopped. */
+  readonly expiresMs: number;
   /** Aborts the calls that run in the transaction when it ends without them. */
   readonly ended: AbortController;
 }
@@ -60,10 +61,10 @@ export class Transactions {
     let turn: ExclusiveTurn | undefined;
     try {
       turn = await this.#writer.takeExclusiveTurn(context.signal);
-      await this.#writer.callInTurn("beginTransaction", EMPTY, context);
+      await this.#writer.beginInTurn(context);
       const id = randomUUID();
       const expiry = setTimeout(() => this.#expire(id, ttlMs), ttlMs);
-      this.#lease = { id, turn, expiry, ended: new AbortController() };
+      this.#lease = { id, turn, expiry, expiresMs: monotonicMs() + ttlMs, ended: new AbortController() };
       return { id, ttlMs };
     } catch (error) {
       this.#openOrWaiting--;
@@ -76,13 +77,21 @@ export class Transactions {
   /** Runs a call inside transaction `id`. */
   async call(id: string, operation: string, request: Uint8Array, context: CallContext): Promise<Buffer> {
     const lease = this.#open(id);
-    return await this.#writer.callInTurn(operation, request, this.#bounded(lease, context));
+    try {
+      return await this.#writer.callInTurn(operation, request, bounded(lease, context));
+    } catch (error) {
+      throw this.#explained(lease, context, error);
+    }
   }
 
   /** Streams a call inside transaction `id`. */
   async *stream(id: string, operation: string, request: Uint8Array, context: CallContext): AsyncGenerator<Buffer> {
     const lease = this.#open(id);
-    yield* this.#writer.streamInTurn(operation, request, this.#bounded(lease, context));
+    try {
+      yield* this.#writer.streamInTurn(operation, request, bounded(lease, context));
+    } catch (error) {
+      throw this.#explained(lease, context, error);
+    }
   }
 
   /** Commits transaction `id`; a repeated commit with the same `request_id` gets the first answer again. */
@@ -95,7 +104,8 @@ export class Transactions {
     const lease = this.#lease;
     this.#close(lease);
     try {
-      return await this.#writer.callInTurn("commitTransaction", request, { ...context, signal: lease.ended.signal });
+      // A client that goes away does not take its commit back.
+      return await this.#writer.commitInTurn(request, { ...context, signal: lease.ended.signal });
     } catch (error) {
       await this.#rollBack(lease.turn);
       throw error;
@@ -104,7 +114,9 @@ export class Transactions {
     }
   }
 
+  /** Rolls back transaction `id`; one that was rolled back already because it expired or was lost is as its client wants it. */
   async rollback(id: string): Promise<void> {
+    if (this.#endings.get(id)?.reason === "TRANSACTION_EXPIRED") return;
     const lease = this.#open(id);
     this.#end(lease, new DriverError("TRANSACTION_NOT_FOUND", `The transaction ${id} was rolled back by its client.`));
     await this.#rollBack(lease.turn);
@@ -170,22 +182,21 @@ export class Transactions {
 
   /** Ends the transaction in the database, if there is one, and lets others have the writer. */
   async #rollBack(turn: ExclusiveTurn): Promise<void> {
-    const context = {
-      deadlineMs: Number.POSITIVE_INFINITY,
-      signal: new AbortController().signal,
-      role: "read-write",
-    } as const;
-    try {
-      await this.#writer.callInTurn("rollbackTransaction", EMPTY, context);
-    } catch (error) {
-      // The process died, and the transaction with it.
-      if (!(error instanceof WorkerLostError)) throw error;
-    } finally {
-      turn.end();
-    }
+    await this.#writer.rollBackInTurn();
+    turn.end();
   }
 
-  #bounded(lease: Lease, context: CallContext): CallContext {
-    return { ...context, signal: AbortSignal.any([context.signal, lease.ended.signal]) };
+  /** A call that was given up because its transaction ended says that. */
+  #explained(lease: Lease, context: CallContext, error: unknown): unknown {
+    const wasGivenUp = error instanceof DriverError && error.reason === "CANCELLED" && !context.signal.aborted;
+    return wasGivenUp ? (this.#endings.get(lease.id) ?? error) : error;
   }
+}
+
+function bounded({ ended, expiresMs }: Lease, context: CallContext): CallContext {
+  return {
+    ...context,
+    deadlineMs: Math.min(context.deadlineMs, expiresMs),
+    signal: AbortSignal.any([context.signal, ended.signal]),
+  };
 }

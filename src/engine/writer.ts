@@ -1,23 +1,31 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { DriverError } from "../errors.js";
+import { monotonicMs } from "../observability/clock.js";
 import type { WorkerEvent } from "../workers/events.js";
 import { RequestField, stringField } from "../workers/request-fields.js";
 import { WorkerLostError, WorkerProcess } from "../workers/worker-process.js";
 import type { WriterInfo } from "../workers/writer.js";
+import { Admission, draining } from "./admission.js";
 import type { CallContext } from "./call.js";
 import type { EngineLimits } from "./limits.js";
+import { WaitingLine } from "./waiting-line.js";
 import type { EngineLog } from "./worker-log.js";
 
-/** How long a client should wait when the queue is full, in milliseconds. */
-const OVERLOAD_RETRY_MS = 50;
-/** A write that was running or waiting when the writer process died this often is not tried again. */
+/** How often the writer process may die on a write, or while it starts, before that is given up. */
 const MAX_ATTEMPTS = 3;
+/** Time between two attempts to open a database that another process holds, in milliseconds; SQLite itself waits longer. */
+const BUSY_RETRY_MS = 100;
+/** A second commit that fails within this time ends the driver: the disk is not coming back by reopening a file. */
+const COMMIT_FAILURE_WINDOW_MS = 60_000;
+
+const EMPTY = Buffer.alloc(0);
 
 /** What the writer reports about the database beside answers. */
 export interface WriterObserver {
   /** The database takes writes, or does not until further notice. */
   onServing(isServing: boolean, why: string): void;
   onTransactionLost(error: DriverError): void;
-  /** The writer cannot be started again. */
+  /** The driver cannot go on: the writer cannot be started again, or the disk keeps failing. */
   onFatal(error: DriverError): void;
 }
 
@@ -27,49 +35,50 @@ export interface ExclusiveTurn {
   end(): void;
 }
 
-interface Waiter {
-  readonly isExclusive: boolean;
-  proceed(): void;
-}
-
 /**
  * The main process's side of the writer process: admits writes, holds them back while an interactive transaction is open, and
  * starts the process anew when it died.
+ *
+ * Subtle: while an interactive transaction is open, whatever reaches the process runs inside it. So every call, also one that is
+ * sent again after the process died, looks whether somebody has the exclusive turn in the same breath in which it is sent.
  */
 export class Writer {
   readonly #databasePath: string;
   readonly #limits: EngineLimits;
   readonly #log: EngineLog;
   readonly #observer: WriterObserver;
-  /** Writes and turns that wait for the open interactive transaction, first come first served. */
-  readonly #waiting: Waiter[] = [];
+  readonly #admission: Admission;
+  /** Writes and turns that wait for the open interactive transaction. */
+  readonly #line = new WaitingLine<"write" | "turn", void>();
   #process: WorkerProcess;
   #started: Promise<WriterInfo>;
-  /** The last commit whose answers were all received. */
-  #commitSeq = 0n;
+  /** The last commit whose answers were all received; null until the writer has told where it starts. */
+  #commitSeq: bigint | null = null;
   /** The database that the restarted writer found is ahead of the acknowledgements. */
   #hasUnacknowledgedCommit = false;
-  #admitted = 0;
   #hasExclusiveTurn = false;
-  #isClosing = false;
+  #lastCommitFailureMs = Number.NEGATIVE_INFINITY;
 
   constructor(databasePath: string, limits: EngineLimits, log: EngineLog, observer: WriterObserver) {
     this.#databasePath = databasePath;
     this.#limits = limits;
     this.#log = log;
     this.#observer = observer;
+    this.#admission = new Admission("writes", limits.maxQueuedWrites);
     this.#process = this.#spawn();
     this.#started = this.#awaitReady(this.#process);
+    // Told by `started`, to whoever asks.
+    this.#started.catch(() => undefined);
   }
 
-  /** What the writer found when it connected. Rejects when it could not. */
+  /** What the writer found when it connected. Rejects with a `DriverError` when it could not. */
   get started(): Promise<WriterInfo> {
     return this.#started;
   }
 
   /** Writes that wait or run. */
   get queueLength(): number {
-    return this.#admitted;
+    return this.#admission.calls;
   }
 
   /**
@@ -78,23 +87,34 @@ export class Writer {
    * @throws DriverError of the operation, `OVERLOADED`, `DEADLINE_EXCEEDED`, `COMMIT_OUTCOME_UNKNOWN`.
    */
   async write(operation: string, request: Uint8Array, context: CallContext): Promise<Buffer> {
-    this.#admit();
+    const leave = this.#admission.enter(request.length, this.#process.bufferedBytes);
     try {
-      if (this.#hasExclusiveTurn) await this.#wait(context.signal, false);
-      return await this.#callUntilAnswered(operation, request, context);
+      for (let deaths = 0; ; ) {
+        if (this.#hasExclusiveTurn) await this.#line.wait("write", context.signal);
+        const process = this.#process;
+        try {
+          return await process.call(operation, request, context);
+        } catch (error) {
+          if (!(error instanceof WorkerLostError)) throw error;
+          await this.#awaitRestart(process);
+          this.#assertNotCommitted(request);
+          if (!error.isBystander) deaths++;
+          if (deaths === MAX_ATTEMPTS) throw gaveUp();
+        }
+      }
     } finally {
-      this.#admitted--;
+      leave();
     }
   }
 
   /** Waits until nobody else has the writer, and takes it. */
   async takeExclusiveTurn(signal: AbortSignal): Promise<ExclusiveTurn> {
-    this.#admit();
+    const leave = this.#admission.enter(0);
     try {
-      if (this.#hasExclusiveTurn) await this.#wait(signal, true);
+      if (this.#hasExclusiveTurn) await this.#line.wait("turn", signal);
       this.#hasExclusiveTurn = true;
     } finally {
-      this.#admitted--;
+      leave();
     }
     let hasEnded = false;
     return {
@@ -107,95 +127,126 @@ export class Writer {
     };
   }
 
-  /** Runs a call of whoever has the exclusive turn; it is not tried again when the process dies. */
-  callInTurn(operation: string, request: Uint8Array, context: CallContext): Promise<Buffer> {
-    return this.#process.call(operation, request, context);
+  /** Begins the transaction of whoever has the exclusive turn; once more when the process dies, for nothing is lost then. */
+  async beginInTurn(context: CallContext): Promise<void> {
+    for (let deaths = 0; ; ) {
+      const process = this.#process;
+      try {
+        await process.call("beginTransaction", EMPTY, context);
+        return;
+      } catch (error) {
+        if (!(error instanceof WorkerLostError)) throw error;
+        await this.#awaitRestart(process);
+        if (++deaths === MAX_ATTEMPTS) throw gaveUp();
+      }
+    }
   }
 
-  /** Streams an operation of whoever has the exclusive turn. */
-  streamInTurn(operation: string, request: Uint8Array, context: CallContext): AsyncIterable<Buffer> {
-    return this.#process.stream(operation, request, context);
+  /**
+   * Runs a call of whoever has the exclusive turn.
+   *
+   * @throws DriverError `TRANSACTION_EXPIRED` when the process died, and the transaction with it.
+   */
+  async callInTurn(operation: string, request: Uint8Array, context: CallContext): Promise<Buffer> {
+    try {
+      return await this.#process.call(operation, request, context);
+    } catch (error) {
+      throw error instanceof WorkerLostError ? diedInTransaction(error) : error;
+    }
+  }
+
+  /** Streams an operation of whoever has the exclusive turn; fails like `callInTurn`. */
+  async *streamInTurn(operation: string, request: Uint8Array, context: CallContext): AsyncGenerator<Buffer> {
+    try {
+      yield* this.#process.stream(operation, request, context);
+    } catch (error) {
+      throw error instanceof WorkerLostError ? diedInTransaction(error) : error;
+    }
+  }
+
+  /**
+   * Commits the transaction of whoever has the exclusive turn. When the process dies meanwhile, the database tells whether it
+   * was committed, and with a `request_id` also what the answer is.
+   *
+   * @throws DriverError why it was not committed, or `COMMIT_OUTCOME_UNKNOWN`.
+   */
+  async commitInTurn(request: Uint8Array, context: CallContext): Promise<Buffer> {
+    const process = this.#process;
+    try {
+      return await process.call("commitTransaction", request, context);
+    } catch (error) {
+      if (!(error instanceof WorkerLostError)) throw error;
+      await this.#awaitRestart(process);
+      if (!this.#hasUnacknowledgedCommit) throw diedInTransaction(error);
+      this.#assertNotCommitted(request);
+      return await this.callInTurn("commitTransaction", request, context);
+    }
+  }
+
+  /**
+   * Rolls back the transaction of whoever has the exclusive turn; it is gone when this has resolved, whatever happens: a process
+   * that cannot roll back is ended.
+   */
+  async rollBackInTurn(): Promise<void> {
+    const process = this.#process;
+    try {
+      await process.call("rollbackTransaction", EMPTY, { deadlineMs: Number.POSITIVE_INFINITY });
+    } catch (error) {
+      if (error instanceof WorkerLostError) return;
+      this.#log("error", "a transaction could not be rolled back; the writer process is ended", {
+        reason: DriverError.from(error).message,
+      });
+      process.kill();
+      await process.exited;
+    }
+  }
+
+  /** From now on nothing is taken in, and what waits for a transaction to end is refused. */
+  drain(): void {
+    this.#admission.close();
+    this.#line.clear(draining());
   }
 
   /** Checkpoints and ends the process. Nothing else may run. */
   async close(): Promise<void> {
-    this.#isClosing = true;
+    this.drain();
     try {
       await this.#started;
-      await this.#process.call("checkpoint", Buffer.alloc(0), { deadlineMs: Number.POSITIVE_INFINITY });
+      await this.#process.call("checkpoint", EMPTY, { deadlineMs: Number.POSITIVE_INFINITY });
     } catch (error) {
       this.#log("warn", "the WAL could not be checkpointed", { reason: DriverError.from(error).message });
     }
-    this.kill();
+    this.#process.kill();
     await this.#process.exited;
   }
 
   /** Ends the process at once. */
   kill(): void {
-    this.#isClosing = true;
+    this.drain();
     this.#process.kill();
-  }
-
-  #admit(): void {
-    if (this.#isClosing) throw new DriverError("DRAINING", "The driver is shutting down.");
-    if (this.#admitted >= this.#limits.maxQueuedWrites) {
-      throw new DriverError("OVERLOADED", `The driver has ${this.#admitted} writes waiting already.`, {
-        hint: "Try again later, or send fewer writes at the same time.",
-        retryAfterMs: OVERLOAD_RETRY_MS,
-      });
-    }
-    this.#admitted++;
-  }
-
-  #wait(signal: AbortSignal, isExclusive: boolean): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const waiter: Waiter = {
-        isExclusive,
-        proceed: () => {
-          signal.removeEventListener("abort", giveUp);
-          resolve();
-        },
-      };
-      const giveUp = (): void => {
-        this.#waiting.splice(this.#waiting.indexOf(waiter), 1);
-        reject(new DriverError("CANCELLED", "The caller cancelled the call while it waited for a transaction to end."));
-      };
-      signal.addEventListener("abort", giveUp, { once: true });
-      this.#waiting.push(waiter);
-    });
   }
 
   /** Wakes those that wait, in order, up to and including the first that wants the turn for itself. */
   #releaseWaiting(): void {
     while (!this.#hasExclusiveTurn) {
-      const next = this.#waiting.shift();
-      if (next === undefined) return;
-      this.#hasExclusiveTurn = next.isExclusive;
-      next.proceed();
+      const wish = this.#line.firstWish;
+      if (wish === undefined) return;
+      this.#hasExclusiveTurn = wish === "turn";
+      this.#line.grantFirst();
     }
   }
 
-  async #callUntilAnswered(operation: string, request: Uint8Array, context: CallContext): Promise<Buffer> {
-    for (let attempt = 1; ; attempt++) {
-      const process = this.#process;
-      try {
-        return await process.call(operation, request, context);
-      } catch (error) {
-        if (!(error instanceof WorkerLostError)) throw error;
-        await process.exited;
-        await this.#started;
-        this.#assertNotCommitted(request);
-        if (attempt === MAX_ATTEMPTS) {
-          throw new DriverError(
-            "INTERNAL",
-            `The writer process died ${attempt} times while this write ran or waited.`,
-            {
-              hint: "See the driver's log for how it died.",
-            },
-          );
-        }
-      }
+  /**
+   * Resolves when the process that follows `process`, which died, serves.
+   *
+   * @throws DriverError why there is none.
+   */
+  async #awaitRestart(process: WorkerProcess): Promise<void> {
+    await process.exited;
+    if (this.#admission.isClosed) {
+      throw outcomeUnknown("The driver was ended before it answered.");
     }
+    await this.#started;
   }
 
   /**
@@ -204,40 +255,61 @@ export class Writer {
    */
   #assertNotCommitted(request: Uint8Array): void {
     if (!this.#hasUnacknowledgedCommit || stringField(request, RequestField.REQUEST_ID) !== "") return;
-    throw new DriverError("COMMIT_OUTCOME_UNKNOWN", "The writer process died while a commit was under way.", {
-      hint: "Look whether the write is there; send writes with a request_id to make them repeatable.",
-    });
+    throw outcomeUnknown("The writer process died while a commit was under way.");
   }
 
   #spawn(): WorkerProcess {
-    const process = new WorkerProcess("writer", { databasePath: this.#databasePath, limits: this.#limits }, (event) =>
+    return new WorkerProcess("writer", { databasePath: this.#databasePath, limits: this.#limits }, (event) =>
       this.#onEvent(event),
     );
-    void process.exited.then(() => {
-      if (!this.#isClosing) this.#restart();
-    });
-    return process;
   }
 
   async #awaitReady(process: WorkerProcess): Promise<WriterInfo> {
-    const info = (await process.ready) as WriterInfo;
+    let info: WriterInfo;
+    try {
+      info = (await process.ready) as WriterInfo;
+    } catch (error) {
+      throw error instanceof WorkerLostError
+        ? new DriverError("INTERNAL", `The writer cannot be started: ${error.message}.`, { cause: error })
+        : error;
+    }
     const commitSeq = BigInt(info.commitSeq);
-    this.#hasUnacknowledgedCommit = commitSeq > this.#commitSeq;
+    this.#hasUnacknowledgedCommit = this.#commitSeq !== null && commitSeq > this.#commitSeq;
     this.#commitSeq = commitSeq;
+    // One that dies before it is ready is a failed start, not a reason for the next one.
+    void process.exited.then(() => this.#onDeath());
     return info;
   }
 
-  #restart(): void {
+  #onDeath(): void {
+    if (this.#admission.isClosed) return;
     this.#log("warn", "the writer process ended and is started again", {});
-    this.#observer.onTransactionLost(
-      new DriverError("TRANSACTION_EXPIRED", "The transaction was rolled back because the writer process ended."),
-    );
-    this.#process = this.#spawn();
-    this.#started = this.#awaitReady(this.#process);
+    this.#started = this.#restart();
     this.#started.then(
       () => this.#observer.onServing(true, "the writer process was started again"),
-      (error: unknown) => this.#observer.onFatal(DriverError.from(error)),
+      (error: unknown) => {
+        if (!this.#admission.isClosed) this.#observer.onFatal(DriverError.from(error));
+      },
     );
+    this.#observer.onTransactionLost(diedInTransaction());
+  }
+
+  async #restart(): Promise<WriterInfo> {
+    for (let attempt = 1; ; ) {
+      const process = this.#spawn();
+      this.#process = process;
+      try {
+        return await this.#awaitReady(process);
+      } catch (thrown) {
+        const error = DriverError.from(thrown);
+        await process.exited;
+        if (this.#admission.isClosed) throw draining();
+        this.#log("error", "the writer process could not be started", { reason: error.message });
+        this.#observer.onServing(false, error.message);
+        if (error.reason === "DATABASE_BUSY") await delay(BUSY_RETRY_MS);
+        else if (error.reason !== "INTERNAL" || ++attempt > MAX_ATTEMPTS) throw error;
+      }
+    }
   }
 
   #onEvent(event: WorkerEvent): void {
@@ -250,7 +322,7 @@ export class Writer {
         this.#observer.onServing(true, "the database was opened again");
         break;
       case "commitFailed":
-        this.#observer.onServing(false, event.error.message);
+        this.#onCommitFailed(DriverError.fromJSON(event.error));
         break;
       case "corrupt":
         this.#observer.onServing(false, event.error.message);
@@ -263,4 +335,32 @@ export class Writer {
         break;
     }
   }
+
+  #onCommitFailed(error: DriverError): void {
+    const now = monotonicMs();
+    const isSecond = now - this.#lastCommitFailureMs < COMMIT_FAILURE_WINDOW_MS;
+    this.#lastCommitFailureMs = now;
+    this.#log("error", "a commit failed; the database is opened again", { reason: error.message });
+    this.#observer.onServing(false, error.message);
+    if (isSecond) this.#observer.onFatal(error);
+  }
+}
+
+function gaveUp(): DriverError {
+  return new DriverError("INTERNAL", `The writer process died ${MAX_ATTEMPTS} times while this write ran or waited.`, {
+    hint: "See the driver's log for how it died.",
+  });
+}
+
+function diedInTransaction(cause?: WorkerLostError): DriverError {
+  return new DriverError("TRANSACTION_EXPIRED", "The transaction was rolled back because the writer process ended.", {
+    cause,
+    hint: "Begin a new transaction.",
+  });
+}
+
+function outcomeUnknown(message: string): DriverError {
+  return new DriverError("COMMIT_OUTCOME_UNKNOWN", message, {
+    hint: "Look whether the write is there; send writes with a request_id to make them repeatable.",
+  });
 }

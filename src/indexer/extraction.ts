@@ -1,30 +1,13 @@
 import type { QueryCapture } from "web-tree-sitter";
 import { type CommentRange, commentAbove } from "./doc-comments.js";
-import type { Definition, DefinitionKind, Import, ParsedFile } from "./entities.js";
+import { arrangeDrafts, type Draft } from "./drafts.js";
+import type { Import, ParsedFile } from "./entities.js";
 import type { Language } from "./languages/language.js";
 import type { SourceText } from "./source-text.js";
-import { nameStartOf, type RawUsage, resolveUsages } from "./usages.js";
+import { nameStartOf, type RawUsage, resolveUsages, withoutTypeArguments } from "./usages.js";
 
 /** What the captures of one file say. */
 export type Extraction = Pick<ParsedFile, "docstring" | "definitions" | "imports" | "usages">;
-
-/** A definition that is still being filled. */
-interface Draft extends Definition {
-  kind: DefinitionKind;
-  name: string;
-  line: number;
-  endLine: number;
-  start: number;
-  end: number;
-  docstring: string | null;
-  classIndex: number | null;
-  bases: string[];
-  parameters: string[];
-  complexity: number;
-  isAbstract: boolean;
-  hasPass: boolean;
-  hasNotImplemented: boolean;
-}
 
 /** A definition, or a region whose functions belong to a type named elsewhere (`impl T`), that contains the current point. */
 interface Scope {
@@ -32,6 +15,8 @@ interface Scope {
   /** Index of the draft among the definitions; null for a region. */
   readonly index: number | null;
   readonly end: number;
+  /** Bases of the owner, named by the region. */
+  readonly bases: string[];
   /** The type named by the region, or by a method itself (`func (t *T) m()`). */
   owner: string | null;
   /** The innermost scope around this one that names a class. */
@@ -58,6 +43,10 @@ export class Extractor {
   readonly #imports: Import[] = [];
   readonly #usages: RawUsage[] = [];
   readonly #comments: CommentRange[] = [];
+  /** Receivers whose call is still to come; what is inside another comes after it. */
+  readonly #receivers: CommentRange[] = [];
+  /** Bases that a region gives to its owner. */
+  readonly #ownerBases: { readonly owner: string; readonly bases: readonly string[] }[] = [];
   readonly #scopes: Scope[] = [];
   /** The last wrapper around a definition, and the last run of decorators in front of one. */
   #outer: CommentRange = { start: 0, end: -1 };
@@ -92,7 +81,7 @@ export class Extractor {
   finish(): Extraction {
     for (let scope = this.#scopes.at(-1); scope !== undefined; scope = this.#scopes.at(-1)) this.#close(scope);
     this.#settleOwners();
-    const { definitions, indexOf } = arrange(this.#drafts);
+    const { definitions, indexOf } = arrangeDrafts(this.#drafts);
     const usages = resolveUsages(this.#usages, definitions, this.#imports, this.#language);
     return {
       docstring: this.#docstring,
@@ -123,8 +112,9 @@ export class Extractor {
         this.#open(capture, start, end, line);
         break;
       case "name":
-        if (draft?.name === "") {
-          draft.name = this.#name(start, end);
+        if (scope !== undefined && draft?.name === "") {
+          // A destructor's `~` is no part of its name's node.
+          this.#setName(scope, this.#name(this.#text[start - 1] === "~" ? start - 1 : start, end));
           if (this.#language.lineOf === "name") draft.line = line;
         }
         break;
@@ -138,11 +128,12 @@ export class Extractor {
         break;
       case "param":
         if (draft && draft.kind !== "class" && start < scope.parametersEnd && start >= scope.foreignParametersEnd) {
-          this.#addParameter(draft, collapse(this.#name(start, end)));
+          this.#addParameter(draft, this.#parameter(start, end));
         }
         break;
       case "base":
         if (draft?.kind === "class") draft.bases.push(this.#base(start, end));
+        else scope?.bases.push(this.#base(start, end));
         break;
       case "doc":
         this.#setDocstring(draft, this.#text.slice(start, end));
@@ -167,9 +158,11 @@ export class Extractor {
         break;
       case "owner":
         if (scope !== undefined) {
-          scope.owner ??= this.#name(start, end);
-          if (scope.index !== null) this.#owners[scope.index] = scope.owner;
+          this.#setOwner(scope, this.#name(start, end));
         }
+        break;
+      case "receiver":
+        this.#receivers.push({ start, end });
         break;
       case "pass":
         if (draft) draft.hasPass = true;
@@ -217,6 +210,7 @@ export class Extractor {
       draft,
       index: draft === null ? null : this.#drafts.length,
       end,
+      bases: [],
       owner: null,
       classScope: parent === undefined ? null : namesClass(parent) ? parent : parent.classScope,
       parametersEnd: 0,
@@ -235,8 +229,11 @@ export class Extractor {
     this.#scopes.pop();
     const parent = this.#scopes.at(-1);
     if (parent !== undefined) parent.branches += scope.branches;
-    const { draft } = scope;
-    if (draft === null) return;
+    const { draft, owner, bases } = scope;
+    if (draft === null) {
+      if (owner !== null && bases.length > 0) this.#ownerBases.push({ owner, bases });
+      return;
+    }
     const end = this.#endOfCode(draft.end);
     if (draft.kind !== "class") {
       draft.complexity = 1 + scope.branches;
@@ -264,6 +261,22 @@ export class Extractor {
     return this.#language.normalizeName?.(name) ?? name;
   }
 
+  #setName(scope: Scope, spelled: string): void {
+    const { name, owner } = this.#language.splitName?.(spelled) ?? { name: spelled, owner: null };
+    if (scope.draft !== null) scope.draft.name = collapse(name);
+    if (owner !== null) this.#setOwner(scope, owner);
+  }
+
+  #setOwner(scope: Scope, owner: string): void {
+    scope.owner ??= owner;
+    if (scope.index !== null) this.#owners[scope.index] ??= scope.owner;
+  }
+
+  #parameter(start: number, end: number): string {
+    const spelled = this.#name(start, end);
+    return collapse(this.#language.parameterOf?.(spelled) ?? spelled);
+  }
+
   #addParameter(draft: Draft, name: string): void {
     const isReceiver =
       draft.kind === "method" && draft.parameters.length === 0 && name === this.#language.receiverParameter;
@@ -278,17 +291,26 @@ export class Extractor {
   }
 
   #addUsage(isNew: boolean, start: number, end: number, line: number): void {
-    const callee = this.#text.slice(start, end);
-    const nameStart = nameStartOf(callee);
+    const callee = withoutTypeArguments(this.#text.slice(start, end));
+    const nameStart = this.#language.isCalleeWhole ? 0 : nameStartOf(callee);
     const caller = this.#scopes.findLast(({ draft }) => draft !== null);
     this.#usages.push({
       isNew,
       callee,
+      receiver: this.#receiverBefore(start),
       line: nameStart === 0 ? line : this.#source.lineAt(start + nameStart),
       callerIndex: caller?.index ?? null,
       className: this.#innermostClass(),
       context: this.#context(),
     });
+  }
+
+  /** The receiver captured for the call whose name starts here: the innermost that ends before it. */
+  #receiverBefore(start: number): string | null {
+    const last = this.#receivers.at(-1);
+    if (last === undefined || last.end > start) return null;
+    this.#receivers.pop();
+    return this.#text.slice(last.start, last.end);
   }
 
   /** The name of the class around the current point; null outside of any. */
@@ -319,6 +341,7 @@ export class Extractor {
     this.#drafts.forEach((draft, index) => {
       if (draft.kind === "class" && !classes.has(draft.name)) classes.set(draft.name, index);
     });
+    for (const { owner, bases } of this.#ownerBases) this.#drafts[classes.get(owner) ?? -1]?.bases.push(...bases);
     this.#drafts.forEach((draft, index) => {
       const owner = this.#owners[index];
       if (draft.kind !== "function" || !owner || draft.name === "") return;
@@ -332,29 +355,6 @@ export class Extractor {
       }
     });
   }
-}
-
-/**
- * The definitions without the nameless ones that a broken source can leave, a class before its methods; with the new index of
- * each old one, or null where nothing moved.
- */
-function arrange(drafts: readonly Draft[]): { definitions: Definition[]; indexOf: (number | null)[] | null } {
-  const isInOrder = drafts.every(({ name, classIndex }, index) => name !== "" && (classIndex ?? -1) < index);
-  if (isInOrder) return { definitions: [...drafts], indexOf: null };
-  const named = drafts.map((draft, index) => ({ draft, index })).filter(({ draft }) => draft.name !== "");
-  const isMisplaced = named.some(({ draft, index }) => (draft.classIndex ?? -1) >= index);
-  // Stable: both halves keep the order of the source.
-  if (isMisplaced) named.sort((a, b) => Number(b.draft.kind === "class") - Number(a.draft.kind === "class"));
-  const indexOf: (number | null)[] = drafts.map(() => null);
-  named.forEach(({ index }, position) => {
-    indexOf[index] = position;
-  });
-  const definitions = named.map(({ draft }) => {
-    if (draft.classIndex === null) return draft;
-    const classIndex = indexOf[draft.classIndex] ?? null;
-    return { ...draft, classIndex, kind: classIndex === null ? ("function" as const) : draft.kind };
-  });
-  return { definitions, indexOf };
 }
 
 function namesClass({ draft, owner }: Scope): boolean {

@@ -19,6 +19,9 @@ export interface ParseLimits {
 /** How much of a file's captures is held in memory at a time, in UTF-16 code units. */
 const WINDOW_UNITS = 1 << 18;
 
+/** How much of a file may decide about its language. */
+const HEAD_BYTES = 1 << 16;
+
 /** web-tree-sitter 0.27 takes the range of a query in bytes of UTF-16, although it gives the places of nodes in code units. */
 const BYTES_PER_UNIT = 2;
 
@@ -41,7 +44,7 @@ export async function parseSource(bytes: Uint8Array, path: string, limits: Parse
     );
   }
   // The language decides about the encoding, and a #! line, which is ASCII, about the language.
-  const language = languageOf(path, Buffer.from(bytes.subarray(0, 256)).toString("latin1"));
+  const language = languageOf(path, Buffer.from(bytes.subarray(0, HEAD_BYTES)).toString("latin1"));
   const { text, problems } = decodeSource(bytes, path, { hasEncodingCookie: language?.hasEncodingCookie ?? false });
   const source = new SourceText(text);
   const file = { language: language?.name ?? null, text, lineCount: source.lineCount };

@@ -56,8 +56,9 @@ export function decodeSource(
     if (text !== null) return { text, problems: [] };
   }
   if (isUtf8(content)) {
-    const isKnown = codec === "utf-8" || codec === "ascii" || codec === "us-ascii" || isDecodable(codec);
-    const problems: Problem[] = isKnown ? [] : [decodeProblem(`the encoding ${codec} is not known, read as UTF-8`, 1)];
+    // What is left of another codec here was unknown or did not fit; of ASCII, only whether it is pure matters.
+    const isFitting = codec === "utf-8" || (isAscii(codec) && content.every((byte) => byte < 0x80));
+    const problems = isFitting ? [] : [decodeProblem(`the file is not in the encoding ${codec}, read as UTF-8`, 1)];
     return { text: new TextDecoder("utf-8", { ignoreBOM: true }).decode(content), problems };
   }
   return {
@@ -82,13 +83,17 @@ function codecOf(content: Uint8Array): string {
 function decodeWith(codec: string, content: Uint8Array): string | null {
   if (LATIN_1.test(codec)) return Buffer.from(content).toString("latin1");
   // The WHATWG label `ascii` means windows-1252; real ASCII is UTF-8 without its upper half, and read as such.
-  if (codec === "ascii" || codec === "us-ascii" || !isDecodable(codec)) return null;
+  if (isAscii(codec) || !isDecodable(codec)) return null;
   try {
     return new TextDecoder(codec, { fatal: true }).decode(content);
   } catch (error) {
     if (error instanceof TypeError) return null;
     throw error;
   }
+}
+
+function isAscii(codec: string): boolean {
+  return codec === "ascii" || codec === "us-ascii";
 }
 
 function isDecodable(codec: string): boolean {

@@ -6,6 +6,8 @@ export interface RawUsage {
   readonly isNew: boolean;
   /** What is called or instantiated, as spelled. */
   readonly callee: string;
+  /** The receiver as spelled, where it is not part of the callee. */
+  readonly receiver: string | null;
   /** Line of the called name. */
   readonly line: number;
   readonly callerIndex: number | null;
@@ -21,6 +23,8 @@ export interface Callee {
   readonly receiver: string | null;
   /** Whether there is anything before the name. */
   readonly isMember: boolean;
+  /** Whether that is a path (`std::fmt::`). */
+  readonly isPath: boolean;
 }
 
 const PLAIN_RECEIVER = /^[\p{ID_Continue}$@#.:\\>-]+$/u;
@@ -30,9 +34,26 @@ const CAP_WORD = /^_*[A-Z]\w*[a-z]/;
 /** Takes a callee apart at its last separator (`.`, `?.`, `::`, `->`, `\`). */
 export function parseCallee(callee: string): Callee {
   const nameStart = nameStartOf(callee);
-  if (nameStart === 0) return { name: callee, receiver: null, isMember: false };
-  const before = callee.slice(0, nameStart).replace(/[\s.?:>!\\-]+$/, "");
-  return { name: callee.slice(nameStart), receiver: PLAIN_RECEIVER.test(before) ? before : null, isMember: true };
+  if (nameStart === 0) return { name: callee, receiver: null, isMember: false, isPath: false };
+  const before = callee.slice(0, nameStart);
+  const receiver = before.replace(/[\s.?:>!\\-]+$/, "");
+  return {
+    name: callee.slice(nameStart),
+    receiver: plainReceiver(receiver),
+    isMember: receiver !== "",
+    isPath: /::\s*$/.test(before),
+  };
+}
+
+/** A callee without the type arguments at its end: `Map<K, V>` is `Map`. */
+export function withoutTypeArguments(callee: string): string {
+  if (!callee.endsWith(">")) return callee;
+  let depth = 0;
+  for (let index = callee.length - 1; index >= 0; index--) {
+    if (callee[index] === ">") depth++;
+    else if (callee[index] === "<" && --depth === 0) return callee.slice(0, index).trimEnd();
+  }
+  return callee;
 }
 
 /** Index in a callee at which its last name starts. */
@@ -63,7 +84,8 @@ function isNameUnit(unit: number): boolean {
  * A use is an instantiation when the language says so (`new X`). Where it does not (Python), it is one when the called name
  * is bare and either a class of this file or a CapWord that is no function of this file; or when it is a CapWord reached
  * through an imported name or a class (`module.Thing()`). Everything else is a call: of a `method` where there is a
- * receiver, except on a name bound by a plain `import`, which is a module; else of a `function`.
+ * receiver, except on a name bound by a plain `import`, which is a module, and on a lower-case path (`std::mem::`); else of a
+ * `function`.
  */
 export function resolveUsages(
   usages: readonly RawUsage[],
@@ -80,7 +102,7 @@ export function resolveUsages(
   const modules = new Set<string>();
   const bound = new Set<string>();
   for (const { name, alias, type } of imports) {
-    const local = alias ?? rootOf(name);
+    const local = alias ?? localNameOf(name);
     bound.add(local);
     if (type === "import") modules.add(local);
   }
@@ -93,25 +115,46 @@ export function resolveUsages(
     return bound.has(root) || classes.has(root);
   };
 
-  return usages.map(({ isNew, callee: spelled, line, callerIndex, className, context }) => {
-    const callee = parseCallee(spelled);
+  return usages.flatMap(({ isNew, callee: spelled, receiver: written, line, callerIndex, className, context }) => {
+    const parsed = language.isCalleeWhole
+      ? { name: spelled, receiver: null, isMember: false, isPath: false }
+      : parseCallee(spelled);
+    if (parsed.name === "") return [];
+    const callee = written === null ? parsed : { ...parsed, isMember: true, receiver: plainReceiver(written) };
     const { receiver, isMember } = callee;
-    const isCreation = isNew || isInstantiation(callee);
-    const isOnModule = receiver !== null && modules.has(rootOf(receiver));
+    const isConstructorCall = receiver !== null && callee.name === language.constructorCall;
+    const isCreation = isNew || isConstructorCall || isInstantiation(callee);
+    const isOnModule = receiver !== null && (callee.isPath ? isModulePath(receiver) : modules.has(rootOf(receiver)));
+    const isMethod = isMember ? !isOnModule : language.isBareCallMethod === true && !functions.has(callee.name);
+    const made = isConstructorCall ? parseCallee(receiver) : callee;
     return {
       line,
       type: isCreation ? "instantiation" : "call",
-      targetType: isCreation ? "class" : isMember && !isOnModule ? "method" : "function",
-      targetName: language.normalizeName?.(callee.name) ?? callee.name,
+      targetType: isCreation ? "class" : isMethod ? "method" : "function",
+      targetName: language.normalizeName?.(made.name) ?? made.name,
       targetClass: receiver !== null && language.receivers.includes(receiver) ? className : null,
-      receiver,
+      receiver: made.receiver,
       callerIndex,
       context,
     };
   });
 }
 
+/** Types are written with a capital in the languages that have paths; anything else is a module or namespace. */
+function isModulePath(path: string): boolean {
+  return !/^[A-Z]/.test(path.slice(path.lastIndexOf(":") + 1));
+}
+
+function plainReceiver(written: string): string | null {
+  return PLAIN_RECEIVER.test(written) ? written : null;
+}
+
+/** The name that a module is used by: the first part of a dotted one, the last part of a path. */
+function localNameOf(name: string): string {
+  return name.includes("/") ? name.slice(name.lastIndexOf("/") + 1) : rootOf(name);
+}
+
 function rootOf(dotted: string): string {
-  const dot = dotted.indexOf(".");
-  return dot === -1 ? dotted : dotted.slice(0, dot);
+  const end = dotted.search(/[.:]/);
+  return end === -1 ? dotted : dotted.slice(0, end);
 }

@@ -102,7 +102,18 @@ export function assertTextAllowed(sql: string): StatementText {
   }
   if (!ALLOWED_KEYWORDS.has(keyword)) refuse(keyword);
   if (keyword === "PRAGMA") assertPragmaAllowed(next);
+  if (keyword === "CREATE" || keyword === "ALTER") assertDefinitionAllowed(sql);
   return { keyword, isExplain, sql: sql.slice(first.start) };
+}
+
+/**
+ * Checks SQL that defines objects. A table called `pragma_table_list` would stand in front of SQLite's function of that name, with
+ * which programs read the schema. Names have one spelling in SQLite, so the text shows them all.
+ *
+ * @throws DriverError `STATEMENT_NOT_ALLOWED`.
+ */
+export function assertDefinitionAllowed(sql: string): void {
+  if (/(?<![\p{L}\p{N}_$])pragma_/iu.test(sql)) refuse("names that begin with pragma_ in a definition");
 }
 
 /**

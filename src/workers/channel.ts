@@ -22,7 +22,7 @@ export const FrameKind = {
   CALL: 1,
   /** The caller is gone; answer nothing more. */
   CANCEL: 2,
-  /** The caller of a stream can take one more message. */
+  /** The caller of a stream has taken a message and can take one more; `STREAM_WINDOW` are pulled from the start. */
   PULL: 3,
 
   /** One message of a stream. */
@@ -38,6 +38,12 @@ export const FrameKind = {
 } as const;
 export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind];
 
+/**
+ * How many messages of a stream may be on their way: one is sent while the next is made. A stream starts with so many, so that a
+ * PULL only ever concerns a stream that runs.
+ */
+export const STREAM_WINDOW = 2;
+
 const EMPTY = Buffer.alloc(0);
 
 /** One end of the channel. `onFrame` is called for each received frame, in order. */
@@ -45,6 +51,7 @@ export class Channel {
   readonly #stream: Duplex;
   readonly #onFrame: (frame: Frame) => void;
   #outgoing: Uint8Array[] = [];
+  #outgoingBytes = 0;
   #received: Buffer[] = [];
   #receivedBytes = 0;
   /** Bytes that must be there before the next frame is whole. */
@@ -63,10 +70,16 @@ export class Channel {
     header.writeUInt8(kind, 8);
     if (this.#outgoing.length === 0) setImmediate(() => this.flush());
     this.#outgoing.push(header, payload);
+    this.#outgoingBytes += HEADER_BYTES + payload.length;
   }
 
   sendJson(callId: number, kind: FrameKind, value: unknown): void {
     this.send(callId, kind, Buffer.from(JSON.stringify(value)));
+  }
+
+  /** Bytes that were sent and that the operating system has not taken yet. */
+  get bufferedBytes(): number {
+    return this.#outgoingBytes + this.#stream.writableLength;
   }
 
   /** Hands what was sent so far to the operating system now, as far as it takes it. */
@@ -74,6 +87,7 @@ export class Channel {
     if (this.#outgoing.length === 0) return;
     const bytes = Buffer.concat(this.#outgoing);
     this.#outgoing = [];
+    this.#outgoingBytes = 0;
     if (!this.#stream.destroyed) this.#stream.write(bytes);
   }
 

@@ -15,7 +15,7 @@ export type WorkerEvent =
   | { readonly type: "commitFailed"; readonly error: SerializedDriverError }
   /** The database is open again after a failed commit. */
   | { readonly type: "reopened"; readonly commitSeq: string }
-  /** The database is damaged; no more writes are taken. */
+  /** The database is damaged. */
   | { readonly type: "corrupt"; readonly error: SerializedDriverError };
 
 export type LogLevel = "debug" | "info" | "warn" | "error";

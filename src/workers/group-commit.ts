@@ -1,12 +1,12 @@
-import { createHash } from "node:crypto";
 import { DriverError } from "../errors.js";
 import { monotonicMs } from "../observability/clock.js";
-import type { Statement } from "../sqlite/connection.js";
+import type { Connection, Statement } from "../sqlite/connection.js";
 import { fromSqliteError } from "../sqlite/errors.js";
 import type { DriverTables } from "./driver-tables.js";
 import type { WorkerCall } from "./host.js";
 import type { WriteOperation } from "./operations/operation.js";
 import { RequestField, stringField } from "./request-fields.js";
+import { requestHash } from "./request-hash.js";
 import type { StatementGuard } from "./watchdog.js";
 import type { WriterSession } from "./writer-session.js";
 
@@ -14,6 +14,9 @@ import type { WriterSession } from "./writer-session.js";
 export interface PendingWrite extends WorkerCall {
   readonly run: WriteOperation;
 }
+
+/** Longest `request_id`, in bytes of UTF-8; a UUID has 36. */
+const MAX_REQUEST_ID_BYTES = 128;
 
 /** What a write came to: the response to send once the commit has returned, or why there is none. */
 export type Outcome = { readonly response: Uint8Array } | { readonly error: DriverError };
@@ -82,24 +85,28 @@ export class GroupCommit {
   run(writes: readonly PendingWrite[]): Map<number, Outcome> {
     const outcomes = new Map<number, Outcome>();
     let pending = writes;
+    const add = (more: ReadonlyMap<number, Outcome>): void => {
+      for (const [id, outcome] of more) outcomes.set(id, outcome);
+    };
     while (pending.length > 0) {
       const attempt = this.#attempt(pending);
       if (attempt.kind === "committed") {
-        for (const [id, outcome] of attempt.outcomes) outcomes.set(id, outcome);
+        add(attempt.outcomes);
         break;
       }
       if (attempt.kind === "interrupted") {
         const { culprit, error } = attempt;
+        const at = pending.indexOf(culprit);
+        // The earlier ones are committed before the rest is tried: none runs again for every culprit that may follow.
+        add(this.run(pending.slice(0, at)));
         outcomes.set(culprit.id, { error });
-        pending = pending.filter((write) => write !== culprit);
+        pending = pending.slice(at + 1);
       } else if (pending.length === 1) {
-        for (const { id } of pending) outcomes.set(id, { error: attempt.error });
+        add(allFailed(pending, attempt.error));
         break;
       } else {
         // Alone, each write shows whether it is the one: a bad request fails alone.
-        for (const write of pending) {
-          for (const [id, outcome] of this.run([write])) outcomes.set(id, outcome);
-        }
+        for (const write of pending) add(this.run([write]));
         break;
       }
     }
@@ -148,15 +155,26 @@ export class GroupCommit {
     return response;
   }
 
+  /**
+   * The answer that a write with this `request_id` was given before, or null.
+   *
+   * @throws DriverError `REQUEST_ID_REUSED` when it was another request.
+   */
+  earlierAnswer(call: WorkerCall): Uint8Array | null {
+    const requestId = requestIdOf(call);
+    return requestId === "" ? null : this.#earlierAnswer(requestId, requestHash(call.operation, call.request));
+  }
+
   #attempt(writes: readonly PendingWrite[]): Attempt {
     const { connection } = this.#session;
+    let commitSeq: bigint;
     try {
       this.#begin.run();
+      commitSeq = this.#tables.commitSeq() + 1n;
     } catch (error) {
-      const busy = fromSqliteError(error);
-      return { kind: "committed", outcomes: new Map(writes.map(({ id }) => [id, { error: busy }])) };
+      if (connection.inTransaction) connection.exec("ROLLBACK");
+      return { kind: "committed", outcomes: allFailed(writes, fromSqliteError(error)) };
     }
-    const commitSeq = this.#tables.commitSeq() + 1n;
     this.#session.commitSeq = commitSeq;
     const outcomes = new Map<number, Outcome>();
     let hasResponse = false;
@@ -186,33 +204,66 @@ export class GroupCommit {
       if (commitSeq !== null) this.#tables.setCommitSeq(commitSeq);
       this.#failpoints.beforeCommit?.();
       this.#commit.run();
-      this.#failpoints.afterCommitBeforeAck?.();
-      return null;
     } catch (thrown) {
       const error = fromSqliteError(thrown);
+      const hasRolledBack = this.#hasRolledBack(connection);
+      if (hasRolledBack && !error.sqliteCode?.startsWith("SQLITE_IOERR")) return error;
+      throw new CommitFailedError(error);
+    }
+    this.#failpoints.afterCommitBeforeAck?.();
+    return null;
+  }
+
+  #hasRolledBack(connection: Connection): boolean {
+    try {
       if (connection.inTransaction) connection.exec("ROLLBACK");
-      if (error.sqliteCode?.startsWith("SQLITE_IOERR")) throw new CommitFailedError(error);
-      return error;
+      return true;
+    } catch {
+      // The refusal, which is reported, matters more; without a rollback the connection is no longer to be trusted.
+      return false;
     }
   }
 
   /** Runs the write, or gives the answer that its `request_id` was given before. */
   #answer(write: PendingWrite): Uint8Array {
-    const requestId = stringField(write.request, RequestField.REQUEST_ID);
+    const requestId = requestIdOf(write);
     if (requestId === "") return write.run(this.#session, write.request);
-    const requestHash = createHash("sha256").update(write.operation).update("\0").update(write.request).digest();
-    const earlier = this.#tables.findRequest(requestId);
-    if (earlier === undefined) {
-      const response = write.run(this.#session, write.request);
-      this.#tables.rememberRequest(requestId, requestHash, response);
-      return response;
-    }
-    if (!earlier.requestHash.equals(requestHash)) {
-      throw new DriverError("REQUEST_ID_REUSED", `The request_id ${requestId} was used for another request.`, {
-        field: "request_id",
-        hint: "Give every new request an id of its own.",
-      });
-    }
-    return earlier.response;
+    const hash = requestHash(write.operation, write.request);
+    const earlier = this.#earlierAnswer(requestId, hash);
+    if (earlier !== null) return earlier;
+    const response = write.run(this.#session, write.request);
+    this.#tables.rememberRequest(requestId, hash, response);
+    return response;
   }
+
+  #earlierAnswer(requestId: string, hash: Buffer): Uint8Array | null {
+    const earlier = this.#tables.findRequest(requestId);
+    if (earlier === undefined) return null;
+    if (earlier.requestHash.equals(hash)) return earlier.response;
+    throw new DriverError("REQUEST_ID_REUSED", `The request_id ${requestId} was used for another request.`, {
+      field: "request_id",
+      hint: "Give every new request an id of its own.",
+    });
+  }
+}
+
+function allFailed(writes: readonly PendingWrite[], error: DriverError): Map<number, Outcome> {
+  return new Map(writes.map(({ id }) => [id, { error }]));
+}
+
+/** @throws DriverError `INVALID_REQUEST` for an id that is too long, or inside a transaction, whose commit may carry one. */
+function requestIdOf({ operation, request }: WorkerCall): string {
+  const requestId = stringField(request, RequestField.REQUEST_ID);
+  if (requestId === "") return requestId;
+  const field = { field: "request_id" };
+  if (Buffer.byteLength(requestId) > MAX_REQUEST_ID_BYTES) {
+    throw new DriverError("INVALID_REQUEST", `The request_id is longer than ${MAX_REQUEST_ID_BYTES} bytes.`, field);
+  }
+  if (operation !== "commitTransaction" && stringField(request, RequestField.TRANSACTION_ID) !== "") {
+    throw new DriverError("INVALID_REQUEST", "A call inside a transaction cannot have a request_id.", {
+      ...field,
+      hint: "Give it to CommitTransaction: a transaction is repeated as a whole.",
+    });
+  }
+  return requestId;
 }

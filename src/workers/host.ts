@@ -55,8 +55,11 @@ export class WorkerHost {
     this.#channel.send(callId, FrameKind.END);
   }
 
-  fail(callId: number, error: unknown): void {
-    this.#channel.sendJson(callId, FrameKind.ERROR, DriverError.from(error));
+  /** A call that met a damaged database also tells the main process, which stops serving. */
+  fail(callId: number, thrown: unknown): void {
+    const error = DriverError.from(thrown);
+    this.#channel.sendJson(callId, FrameKind.ERROR, error);
+    if (error.reason === "DATABASE_CORRUPT") this.event({ type: "corrupt", error: error.toJSON() });
   }
 
   event(event: WorkerEvent): void {

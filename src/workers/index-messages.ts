@@ -75,7 +75,10 @@ export const FileResultKind = {
 } as const;
 export type FileResultKind = (typeof FileResultKind)[keyof typeof FileResultKind];
 
-/** A value between two worker processes; the structured clone of V8 keeps strings as they are in memory. */
+/**
+ * A value between two worker processes; the structured clone of V8 keeps strings as they are in memory. Its first bytes are no
+ * tag of protobuf, so that nobody finds a field of a request in it by chance.
+ */
 export function encodeMessage(value: unknown): Buffer {
   return serialize(value);
 }

@@ -20,32 +20,47 @@ export interface DatabaseWorkerOptions {
 
 let session: Session;
 const queue: WorkerCall[] = [];
+let isScheduled = false;
 const host = new WorkerHost({
   onCall: (call) => {
     queue.push(call);
-    if (queue.length === 1) setImmediate(runQueue);
+    schedule();
   },
   onCancel: (callId) => {
     const index = queue.findIndex(({ id }) => id === callId);
     if (index >= 0) queue.splice(index, 1);
     streams.cancel(callId);
   },
-  onPull: (callId) => streams.pull(callId, session),
+  onPull: (callId) => streams.pull(callId),
 });
-const streams = new StreamRunner(host, () => setImmediate(runQueue));
+const streams = new StreamRunner(host, schedule);
 
-function runQueue(): void {
-  while (!streams.isBusy) {
-    const call = queue.shift();
-    if (call === undefined) break;
-    const stream = STREAM_OPERATIONS[call.operation];
-    if (stream !== undefined) streams.start(session, call, stream);
-    else runUnary(call);
-  }
+/** One call a turn of the event loop: its answer leaves before the next call, which may not end, is begun. */
+function schedule(): void {
+  if (isScheduled) return;
+  isScheduled = true;
+  setImmediate(() => {
+    isScheduled = false;
+    runNext();
+  });
+}
+
+function runNext(): void {
+  if (streams.isBusy) return;
+  const call = queue.shift();
+  if (call === undefined) return;
+  const stream = STREAM_OPERATIONS[call.operation];
+  if (stream !== undefined) streams.start(session, call, stream);
+  else runUnary(call);
+  if (queue.length > 0) schedule();
 }
 
 function runUnary(call: WorkerCall): void {
   const now = monotonicMs();
+  if (now >= call.deadlineMs) {
+    host.fail(call.id, new DriverError("DEADLINE_EXCEEDED", "The deadline passed before the call was started."));
+    return;
+  }
   host.guard.enter(call.id, Math.min(call.deadlineMs, now + session.limits.maxStatementMs));
   try {
     const run = READ_OPERATIONS[call.operation];

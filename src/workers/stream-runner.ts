@@ -1,5 +1,7 @@
 import { DriverError } from "../errors.js";
 import { monotonicMs } from "../observability/clock.js";
+import { fromSqliteError } from "../sqlite/errors.js";
+import { STREAM_WINDOW } from "./channel.js";
 import type { WorkerCall, WorkerHost } from "./host.js";
 import type { StreamOperation } from "./operations/operation.js";
 import type { Session } from "./session.js";
@@ -7,14 +9,20 @@ import type { Session } from "./session.js";
 interface RunningStream {
   readonly call: WorkerCall;
   readonly messages: Iterator<Uint8Array>;
+  readonly maxStatementMs: number;
+  /** Messages that the caller can take. */
+  credit: number;
 }
 
-/** Runs streaming operations, one message for each that the caller has pulled. At most one stream runs at a time. */
+/**
+ * Runs streaming operations, one message for each that the caller has pulled. At most one stream runs at a time. Every message is
+ * made in a turn of the event loop of its own: the one before it has left by then, and a cancellation has been heard.
+ */
 export class StreamRunner {
   readonly #host: WorkerHost;
   readonly #onIdle: () => void;
   #stream: RunningStream | null = null;
-  #credit = 0;
+  #isScheduled = false;
 
   constructor(host: WorkerHost, onIdle: () => void) {
     this.#host = host;
@@ -26,55 +34,71 @@ export class StreamRunner {
   }
 
   start(session: Session, call: WorkerCall, run: StreamOperation): void {
-    this.#stream = { call, messages: run(session, call.request) };
-    this.#advance(session.limits.maxStatementMs);
+    const { maxStatementMs } = session.limits;
+    try {
+      this.#stream = { call, messages: run(session, call.request), maxStatementMs, credit: STREAM_WINDOW };
+    } catch (error) {
+      this.#host.fail(call.id, fromSqliteError(error));
+      return;
+    }
+    this.#schedule();
   }
 
-  /** PULL frames can arrive before the stream is started, when calls wait in a queue; they count all the same. */
-  pull(callId: number, session: Session): void {
-    this.#credit++;
-    if (this.#stream?.call.id === callId) this.#advance(session.limits.maxStatementMs);
+  /** Of a stream that has ended meanwhile, a PULL means nothing. */
+  pull(callId: number): void {
+    if (this.#stream?.call.id !== callId) return;
+    this.#stream.credit++;
+    this.#schedule();
   }
 
   cancel(callId: number): void {
-    if (this.#stream?.call.id === callId) this.stop();
-  }
-
-  /** Ends the running stream without telling its caller. */
-  stop(): void {
-    this.#stream?.messages.return?.();
+    if (this.#stream?.call.id !== callId) return;
+    this.#stream.messages.return?.();
     this.#finish();
   }
 
-  #advance(maxStatementMs: number): void {
-    while (this.#stream !== null && this.#credit > 0) {
-      const { call, messages } = this.#stream;
-      this.#credit--;
-      const now = monotonicMs();
-      this.#host.guard.enter(call.id, Math.min(call.deadlineMs, now + maxStatementMs));
-      try {
-        if (now >= call.deadlineMs) throw new DriverError("DEADLINE_EXCEEDED", "The deadline passed.");
-        const { done, value } = messages.next();
-        this.#host.guard.leave();
-        if (done) {
-          this.#host.end(call.id);
-          this.#finish();
-        } else {
-          this.#host.message(call.id, value);
-        }
-      } catch (error) {
-        this.#host.guard.leave();
-        messages.return?.();
-        this.#host.fail(call.id, error);
+  #schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    setImmediate(() => {
+      this.#isScheduled = false;
+      this.#advance();
+    });
+  }
+
+  #advance(): void {
+    if (this.#stream === null || this.#stream.credit === 0) return;
+    const { call, messages, maxStatementMs } = this.#stream;
+    this.#stream.credit--;
+    try {
+      const { done, value } = this.#next(call, messages, maxStatementMs);
+      if (done) {
+        this.#host.end(call.id);
         this.#finish();
+      } else {
+        this.#host.message(call.id, value);
+        this.#schedule();
       }
+    } catch (error) {
+      messages.return?.();
+      this.#host.fail(call.id, fromSqliteError(error));
+      this.#finish();
+    }
+  }
+
+  #next(call: WorkerCall, messages: Iterator<Uint8Array>, maxStatementMs: number): IteratorResult<Uint8Array> {
+    const now = monotonicMs();
+    if (now >= call.deadlineMs) throw new DriverError("DEADLINE_EXCEEDED", "The deadline passed.");
+    this.#host.guard.enter(call.id, Math.min(call.deadlineMs, now + maxStatementMs));
+    try {
+      return messages.next();
+    } finally {
+      this.#host.guard.leave();
     }
   }
 
   #finish(): void {
-    if (this.#stream === null) return;
     this.#stream = null;
-    this.#credit = 0;
     this.#onIdle();
   }
 }

@@ -66,10 +66,13 @@ function watch(buffer: SharedArrayBuffer): void {
     const callId = running >> PHASE_BITS;
     const killed = (callId << PHASE_BITS) | Phase.KILLED;
     if (Atomics.compareExchange(word, 0, running, killed) !== running) return;
-    const record = Buffer.alloc(4);
-    record.writeUInt32LE(callId);
-    writeSync(STATUS_FD, record, 0, 4, 0);
-    process.kill(process.pid, "SIGKILL");
+    try {
+      const record = Buffer.alloc(4);
+      record.writeUInt32LE(callId);
+      writeSync(STATUS_FD, record, 0, 4, 0);
+    } finally {
+      process.kill(process.pid, "SIGKILL");
+    }
   }, POLL_INTERVAL_MS);
 }
 

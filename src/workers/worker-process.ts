@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { closeSync, openSync, readSync, unlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,15 +12,28 @@ import { MAX_CALL_ID } from "./watchdog.js";
 /** The kinds of worker process; each is an entry file of this folder. */
 export type WorkerKind = "writer" | "reader" | "parser";
 
-/** The process died before it answered, and was not ended because of this call's time. */
-export class WorkerLostError extends Error {
+/** What the death of a worker process had to do with a call that it left unanswered. */
+export interface LossCircumstances {
   /** Of the unanswered calls this was the first: a worker that takes its calls in order was working on it. */
   readonly wasRunning: boolean;
+  /** The process was ended because the time of another call was up. */
+  readonly isBystander: boolean;
+}
 
-  constructor(kind: WorkerKind, how: string, wasRunning = false) {
+/** The process died before it answered, and was not ended because of this call's time. */
+export class WorkerLostError extends Error implements LossCircumstances {
+  readonly wasRunning: boolean;
+  readonly isBystander: boolean;
+
+  constructor(
+    kind: WorkerKind,
+    how: string,
+    { wasRunning, isBystander }: LossCircumstances = { wasRunning: false, isBystander: false },
+  ) {
     super(`the ${kind} process ended (${how}) before it answered`);
     this.name = "WorkerLostError";
     this.wasRunning = wasRunning;
+    this.isBystander = isBystander;
   }
 }
 
@@ -30,22 +44,17 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
 }
 
-/** What becomes of the answers to one call. */
-interface Receiver {
+interface Answers {
   onMessage(message: Buffer): void;
   onEnd(): void;
   onError(error: Error): void;
 }
 
-interface Outstanding extends Receiver {
-  /** Forgets the caller's signal, which may live longer than the call. */
+interface Outstanding {
+  readonly answers: Answers;
+  /** Forgets the caller's signal, which may outlive the call by far. */
   release(): void;
 }
-
-/** How many messages of a stream may be on their way: one is sent while the next is made. */
-const STREAM_WINDOW = 2;
-
-let processCount = 0;
 
 /** A worker process as the main process sees it: calls go in, answers, streams and events come out. */
 export class WorkerProcess {
@@ -109,6 +118,11 @@ export class WorkerProcess {
     return this.#outstanding.size;
   }
 
+  /** Bytes of calls that the process has not read yet, those of calls that were cancelled included. */
+  get bufferedBytes(): number {
+    return this.#channel.bufferedBytes;
+  }
+
   /**
    * @throws DriverError what the operation answered, or `DEADLINE_EXCEEDED` when the watchdog ended it.
    * @throws WorkerLostError when the process died for another reason.
@@ -140,14 +154,11 @@ export class WorkerProcess {
     });
     const state = (): { error: Error | null } | null => end;
     try {
-      if (callId !== null) {
-        for (let credit = 0; credit < STREAM_WINDOW; credit++) this.#channel.send(callId, FrameKind.PULL);
-      }
       for (;;) {
         const message = messages.shift();
         if (message !== undefined) {
           yield message;
-          if (callId !== null) this.#channel.send(callId, FrameKind.PULL);
+          if (callId !== null && this.#outstanding.has(callId)) this.#channel.send(callId, FrameKind.PULL);
           continue;
         }
         const ended = state();
@@ -167,24 +178,19 @@ export class WorkerProcess {
     this.#child.kill("SIGKILL");
   }
 
-  #start(
-    operation: string,
-    request: Uint8Array,
-    { deadlineMs, signal }: CallOptions,
-    receiver: Receiver,
-  ): number | null {
+  #start(operation: string, request: Uint8Array, { deadlineMs, signal }: CallOptions, answers: Answers): number | null {
     if (!this.#isAlive) {
-      receiver.onError(new WorkerLostError(this.#kind, "it was already gone"));
+      answers.onError(new WorkerLostError(this.#kind, "it was already gone"));
       return null;
     }
     if (signal?.aborted) {
-      receiver.onError(cancelled());
+      answers.onError(cancelled());
       return null;
     }
     const callId = this.#nextCallId();
     const onAbort = (): void => this.#cancel(callId);
     signal?.addEventListener("abort", onAbort, { once: true });
-    this.#outstanding.set(callId, { ...receiver, release: () => signal?.removeEventListener("abort", onAbort) });
+    this.#outstanding.set(callId, { answers, release: () => signal?.removeEventListener("abort", onAbort) });
     this.#channel.send(callId, FrameKind.CALL, encodeCall({ operation, deadlineMs }, request));
     return callId;
   }
@@ -196,13 +202,20 @@ export class WorkerProcess {
     return this.#lastCallId;
   }
 
-  #cancel(callId: number): void {
+  /** The call is over; null when it already was. */
+  #settle(callId: number): Answers | null {
     const call = this.#outstanding.get(callId);
-    if (call === undefined) return;
+    if (call === undefined) return null;
     this.#outstanding.delete(callId);
     call.release();
+    return call.answers;
+  }
+
+  #cancel(callId: number): void {
+    const answers = this.#settle(callId);
+    if (answers === null) return;
     if (this.#isAlive) this.#channel.send(callId, FrameKind.CANCEL);
-    call.onError(cancelled());
+    answers.onError(cancelled());
   }
 
   #receive({ callId, kind, payload }: Frame): void {
@@ -210,17 +223,15 @@ export class WorkerProcess {
       this.#receiveEvent(JSON.parse(payload.toString()) as WorkerEvent);
       return;
     }
-    const call = this.#outstanding.get(callId);
-    if (call === undefined) return; // cancelled meanwhile
     if (kind === FrameKind.MESSAGE) {
-      call.onMessage(payload);
+      this.#outstanding.get(callId)?.answers.onMessage(payload);
       return;
     }
-    this.#outstanding.delete(callId);
-    call.release();
-    if (kind === FrameKind.RESPONSE) call.onMessage(payload);
-    else if (kind === FrameKind.END) call.onEnd();
-    else call.onError(DriverError.fromJSON(JSON.parse(payload.toString()) as SerializedDriverError));
+    const answers = this.#settle(callId);
+    if (answers === null) return; // cancelled meanwhile
+    if (kind === FrameKind.RESPONSE) answers.onMessage(payload);
+    else if (kind === FrameKind.END) answers.onEnd();
+    else answers.onError(DriverError.fromJSON(JSON.parse(payload.toString()) as SerializedDriverError));
   }
 
   #receiveEvent(event: WorkerEvent): void {
@@ -230,13 +241,13 @@ export class WorkerProcess {
   }
 
   #failOutstanding(killedCallId: number, how: string): void {
-    let isFirst = true;
-    for (const [callId, call] of this.#outstanding) {
-      call.release();
-      call.onError(callId === killedCallId ? stopped() : new WorkerLostError(this.#kind, how, isFirst));
-      isFirst = false;
+    const isBystander = killedCallId !== 0;
+    let wasRunning = !isBystander;
+    for (const callId of [...this.#outstanding.keys()]) {
+      const lost = new WorkerLostError(this.#kind, how, { wasRunning, isBystander });
+      this.#settle(callId)?.onError(callId === killedCallId ? stopped() : lost);
+      wasRunning = false;
     }
-    this.#outstanding.clear();
   }
 }
 
@@ -252,7 +263,7 @@ function stopped(): DriverError {
 
 /** An unlinked file that both processes hold open: the watchdog writes into it which call it is about to end. */
 function openStatusFile(): number {
-  const path = join(tmpdir(), `code-analysis-driver-${process.pid}-${++processCount}`);
+  const path = join(tmpdir(), `code-analysis-driver-${randomUUID()}`);
   const fd = openSync(path, "wx+", 0o600);
   unlinkSync(path);
   return fd;

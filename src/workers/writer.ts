@@ -15,6 +15,7 @@ import { connectDatabase } from "./operations/connect.js";
 import { commitResponse, EXCLUSIVE_OPERATIONS } from "./operations/exclusive.js";
 import { READ_OPERATIONS, STREAM_OPERATIONS, WRITE_OPERATIONS } from "./operations/tables.js";
 import type { DatabaseWorkerOptions } from "./reader.js";
+import { RequestField, stringField } from "./request-fields.js";
 import { assertStatementGateWorks } from "./session.js";
 import { StreamRunner } from "./stream-runner.js";
 import { WriterSession } from "./writer-session.js";
@@ -62,7 +63,7 @@ const host = new WorkerHost({
     if (index >= 0) queue.splice(index, 1);
     streams.cancel(callId);
   },
-  onPull: (callId) => streams.pull(callId, session),
+  onPull: (callId) => streams.pull(callId),
 });
 const streams = new StreamRunner(host, schedule);
 
@@ -83,7 +84,7 @@ function runQueue(): void {
     // Let what has arrived meanwhile join the next batch.
     if (queue.length > 0) {
       schedule();
-      return;
+      break;
     }
   }
   if (session.connection.inTransaction || streams.isBusy) return;
@@ -100,13 +101,17 @@ function takeExclusive(): boolean {
   const run = call && EXCLUSIVE_OPERATIONS[call.operation];
   if (call === undefined || run === undefined) return false;
   queue.shift();
+  if (monotonicMs() >= call.deadlineMs) {
+    host.fail(call.id, new DriverError("DEADLINE_EXCEEDED", "The deadline passed before the call was started."));
+    return true;
+  }
   try {
-    host.respond(call.id, run(session, call.request));
+    host.respond(call.id, commits.earlierAnswer(call) ?? run(session, call.request));
     isLockedOut = false;
   } catch (thrown) {
     const error = fromSqliteError(thrown);
     if (mustWait(call, error)) putBack([call]);
-    else fail(call.id, error);
+    else host.fail(call.id, error);
   }
   committed();
   return true;
@@ -119,7 +124,9 @@ function runBatch(): void {
     if (call === undefined || EXCLUSIVE_OPERATIONS[call.operation] !== undefined) break;
     queue.shift();
     const run = WRITE_OPERATIONS[call.operation];
-    if (run === undefined) host.fail(call.id, new DriverError("INTERNAL", `The writer has no ${call.operation}.`));
+    // Sent before its client could know that SQLite has rolled the transaction back: it must not run outside of it.
+    if (isOfTransaction(call)) host.fail(call.id, transactionLost());
+    else if (run === undefined) host.fail(call.id, new DriverError("INTERNAL", `The writer has no ${call.operation}.`));
     else writes.push({ ...call, run });
   }
   try {
@@ -143,7 +150,7 @@ function runBatch(): void {
 function acknowledge(callId: number, outcome: Outcome | undefined): void {
   if (outcome === undefined) host.fail(callId, new DriverError("INTERNAL", "The write has no outcome."));
   else if ("response" in outcome) host.respond(callId, outcome.response);
-  else fail(callId, outcome.error);
+  else host.fail(callId, outcome.error);
 }
 
 /** True for a call that could not begin because another process holds the write lock: it waits until its deadline. */
@@ -168,7 +175,10 @@ function runInTransaction(): void {
   if (call === undefined) return;
   session.commitSeq = 0n;
   if (call.operation === "commitTransaction") commitTransaction(call);
-  else if (call.operation === "rollbackTransaction") {
+  else if (!isOfTransaction(call) && call.operation !== "rollbackTransaction") {
+    // Acknowledged inside somebody else's transaction, it would be lost with it.
+    host.fail(call.id, new DriverError("INTERNAL", `A call of ${call.operation} reached the writer in a transaction.`));
+  } else if (call.operation === "rollbackTransaction") {
     answer(call, () => {
       session.connection.exec("ROLLBACK");
       return Buffer.alloc(0);
@@ -183,13 +193,19 @@ function runInTransaction(): void {
       return commits.runInTransaction({ ...call, run });
     });
     if (!session.connection.inTransaction) {
-      const lost = new DriverError(
-        "TRANSACTION_EXPIRED",
-        "SQLite rolled the transaction back when a statement failed.",
-      );
-      host.event({ type: "transactionLost", error: lost.toJSON() });
+      host.event({ type: "transactionLost", error: transactionLost().toJSON() });
     }
   }
+}
+
+function isOfTransaction({ request }: WorkerCall): boolean {
+  return stringField(request, RequestField.TRANSACTION_ID) !== "";
+}
+
+function transactionLost(): DriverError {
+  return new DriverError("TRANSACTION_EXPIRED", "SQLite rolled the transaction back when a statement failed.", {
+    hint: "Begin a new transaction.",
+  });
 }
 
 function commitTransaction(call: WorkerCall): void {
@@ -210,17 +226,8 @@ function answer(call: WorkerCall, run: () => Uint8Array): void {
   try {
     host.respond(call.id, run());
   } catch (error) {
-    fail(call.id, fromSqliteError(error));
+    host.fail(call.id, fromSqliteError(error));
   }
-}
-
-function fail(callId: number, error: DriverError): void {
-  reportCorruption(error);
-  host.fail(callId, error);
-}
-
-function reportCorruption(error: DriverError): void {
-  if (error.reason === "DATABASE_CORRUPT") host.event({ type: "corrupt", error: error.toJSON() });
 }
 
 function outcomeUnknown(cause: DriverError): DriverError {
@@ -250,11 +257,20 @@ function afterCommitFailure(error: DriverError): void {
   }
 }
 
+/** A failure costs nothing that was committed: it is all in the WAL, and the next checkpoint copies it. */
 function checkpointWhenDue(pages: number): void {
-  const [progress] = session.connection.pragma("wal_checkpoint(NOOP)") as { log: number; checkpointed: number }[];
-  if (progress === undefined || progress.log - progress.checkpointed < pages) return;
-  session.connection.pragma("wal_checkpoint(PASSIVE)");
-  if (walBytes() > limits.maxWalBytes) truncateWal(session.connection);
+  try {
+    const [progress] = session.connection.pragma("wal_checkpoint(NOOP)") as { log: number; checkpointed: number }[];
+    if (progress === undefined || progress.log - progress.checkpointed < pages) return;
+    // The answers need not wait for the copying.
+    host.flush();
+    session.connection.pragma("wal_checkpoint(PASSIVE)");
+    if (walBytes() > limits.maxWalBytes) truncateWal(session.connection);
+  } catch (thrown) {
+    const error = fromSqliteError(thrown);
+    if (error.reason === "DATABASE_CORRUPT") host.event({ type: "corrupt", error: error.toJSON() });
+    host.log("warn", "the WAL could not be copied into the database", { reason: error.message });
+  }
 }
 
 function walBytes(): number {
@@ -265,8 +281,11 @@ function walBytes(): number {
 function truncateWal(connection: Connection): void {
   const timeoutMs: unknown = connection.pragma("busy_timeout", { simple: true });
   connection.pragma("busy_timeout = 0");
-  connection.pragma("wal_checkpoint(TRUNCATE)");
-  connection.pragma(`busy_timeout = ${String(timeoutMs)}`);
+  try {
+    connection.pragma("wal_checkpoint(TRUNCATE)");
+  } finally {
+    connection.pragma(`busy_timeout = ${String(timeoutMs)}`);
+  }
 }
 
 function open(): void {

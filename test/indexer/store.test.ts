@@ -19,6 +19,8 @@ class Account(Base, Tool):
     def load(self):
         return Tool()
 
+    limit = 1
+
 
 def main():
     def inner():
@@ -53,18 +55,18 @@ describe("storeFile()", () => {
     assert.deepEqual(project.store.countRows(fileId), counts);
     assert.deepEqual(
       all("SELECT path, relative_path, lines, has_docstring, deleted, needs_chunking, language, size FROM files"),
-      [["/p/pkg/account.py", "pkg/account.py", 21, 1, 0, 0, "python", SOURCE.length]],
+      [["/p/pkg/account.py", "pkg/account.py", 23, 1, 0, 0, "python", SOURCE.length]],
     );
     assert.deepEqual(all("SELECT name, line, end_line, docstring, bases FROM classes"), [
-      ["Account", 7, 15, "Class text.", '["Base","Tool"]'],
+      ["Account", 7, 17, "Class text.", '["Base","Tool"]'],
     ]);
     assert.deepEqual(all("SELECT name, line, end_line, args, complexity FROM methods"), [
       ["save", 10, 12, '["force","rest","more"]', 1],
       ["load", 14, 15, "[]", 1],
     ]);
     assert.deepEqual(all("SELECT name, line, end_line FROM functions ORDER BY line"), [
-      ["main", 18, 21],
-      ["inner", 19, 20],
+      ["main", 20, 23],
+      ["inner", 21, 22],
     ]);
     assert.deepEqual(all("SELECT name, module, import_type, line, alias FROM imports"), [
       ["os.path", "os.path", "import", 2, "p"],
@@ -82,15 +84,15 @@ describe("storeFile()", () => {
       ],
     );
     assert.deepEqual(all("SELECT entity_type, name, scope, start_line, line, end_line FROM symbols ORDER BY id"), [
-      ["file", "pkg/account.py", null, 1, 1, 21],
-      ["class", "Account", "", 6, 7, 15],
+      ["file", "pkg/account.py", null, 1, 1, 23],
+      ["class", "Account", "", 6, 7, 17],
       ["method", "save", "Account", 10, 10, 12],
       ["method", "load", "Account", 14, 14, 15],
-      ["function", "main", "", 18, 18, 21],
-      ["function", "inner", null, 19, 19, 20],
+      ["function", "main", "", 20, 20, 23],
+      ["function", "inner", null, 21, 21, 22],
     ]);
     const [content] = all("SELECT content FROM code_content WHERE entity_name = 'Account'");
-    assert.match(String(content), /^@decorate\nclass Account[\s\S]*return Tool\(\)$/);
+    assert.match(String(content), /^@decorate\nclass Account[\s\S]*limit = 1$/);
     project.assertFullTextIsWhole();
   });
 

@@ -1,6 +1,7 @@
+import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import {
   create,
   type DescMessage,
@@ -9,10 +10,14 @@ import {
   type MessageShape,
   toBinary,
 } from "@bufbuild/protobuf";
+import { NullValue } from "@bufbuild/protobuf/wkt";
 import { DriverService } from "../../gen/code_analysis/driver/v1/driver_service_pb.js";
+import type { ValueSchema } from "../../gen/code_analysis/driver/v1/value_pb.js";
 import type { CallContext, StreamMethodName, UnaryMethodName } from "../../src/engine/call.js";
 import { DriverEngine, type EngineOptions } from "../../src/engine/driver-engine.js";
 import type { EngineLimits } from "../../src/engine/limits.js";
+import { DriverError, type Reason } from "../../src/errors.js";
+import { monotonicMs } from "../../src/observability/clock.js";
 
 export const TEST_LIMITS: EngineLimits = {
   maxExecuteRows: 1_000,
@@ -48,10 +53,8 @@ export class TestEngine {
   readonly engine: DriverEngine;
   readonly databasePath: string;
   readonly log: LogLine[] = [];
-  readonly #folder: string;
 
-  private constructor(folder: string, databasePath: string, limits: Partial<EngineLimits>) {
-    this.#folder = folder;
+  private constructor(databasePath: string, limits: Partial<EngineLimits>) {
     this.databasePath = databasePath;
     const options: EngineOptions = {
       databasePath,
@@ -67,14 +70,20 @@ export class TestEngine {
     const folder = mkdtempSync(join(tmpdir(), "driver-engine-"));
     const databasePath = join(folder, "test.db");
     prepare(databasePath);
-    const test = new TestEngine(folder, databasePath, limits);
+    return await TestEngine.open(databasePath, limits);
+  }
+
+  /** A further engine on a database that is there; the one before must have been closed or killed. */
+  static async open(databasePath: string, limits: Partial<EngineLimits> = {}) {
+    const test = new TestEngine(databasePath, limits);
     await test.engine.start();
     return test;
   }
 
+  /** Closes the engine and removes its database. */
   async stop(): Promise<void> {
     await this.engine.close();
-    rmSync(this.#folder, { recursive: true });
+    rmSync(dirname(this.databasePath), { recursive: true });
   }
 
   async call<Name extends UnaryMethodName>(
@@ -100,6 +109,11 @@ export class TestEngine {
     }
   }
 
+  /** Runs a statement outside of a transaction. */
+  async sql(sql: string, ...parameters: SqlValue[]) {
+    return await this.call("execute", { sql, parameters: parameters.map(sqlValue) });
+  }
+
   /** First column of every row, as JavaScript values. */
   async values(sql: string): Promise<unknown[]> {
     const { rows } = await this.call("execute", { sql });
@@ -107,6 +121,65 @@ export class TestEngine {
   }
 }
 
+export type SqlValue = null | bigint | number | string | Uint8Array;
+
+/** A `Value`: a number becomes a REAL. */
+export function sqlValue(value: SqlValue): MessageInitShape<typeof ValueSchema> {
+  if (value === null) return { kind: { case: "nullValue", value: NullValue.NULL_VALUE } };
+  if (typeof value === "bigint") return { kind: { case: "integerValue", value } };
+  if (typeof value === "number") return { kind: { case: "realValue", value } };
+  if (typeof value === "string") return { kind: { case: "textValue", value } };
+  return { kind: { case: "blobValue", value } };
+}
+
+/** Rejects with a `DriverError` of this reason: for `assert.rejects`. */
+export function reason(wanted: Reason): (error: unknown) => boolean {
+  return (error) => {
+    assert.ok(error instanceof DriverError, `a DriverError, not ${String(error)}`);
+    assert.equal(error.reason, wanted, error.message);
+    return true;
+  };
+}
+
+/** Creates a table that an earlier test with the same engine may have created. */
+export async function ensureTable(test: TestEngine, name: string, definition: string): Promise<void> {
+  const [count] = await test.values(`SELECT count(*) FROM sqlite_schema WHERE name = '${name}'`);
+  if (count === 0n) await test.sql(`CREATE TABLE ${name}(${definition})`);
+}
+
+/** A statement that never ends and answers no row meanwhile. */
+export const ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n";
+
+/** The context of a call whose client gives it so much time. */
+export function within(timeoutMs: number): Pick<CallContext, "deadlineMs"> {
+  return { deadlineMs: monotonicMs() + timeoutMs };
+}
+
 function contextOf(context: Partial<CallContext>): CallContext {
   return { deadlineMs: Number.POSITIVE_INFINITY, signal: new AbortController().signal, role: "read-write", ...context };
+}
+
+/**
+ * Engines for the tests of a `describe`. One with the default limits is started once and shared, one with limits of its own is
+ * stopped after its test.
+ */
+export function useEngines(): (limits?: Partial<EngineLimits>) => Promise<TestEngine> {
+  let shared: Promise<TestEngine> | undefined;
+  let ofTest: TestEngine[] = [];
+  afterEach(async () => {
+    await Promise.all(ofTest.map((engine) => engine.stop()));
+    ofTest = [];
+  });
+  after(async () => {
+    await (await shared)?.stop();
+  });
+  return async (limits) => {
+    if (limits === undefined) {
+      shared ??= TestEngine.start();
+      return await shared;
+    }
+    const engine = await TestEngine.start(limits);
+    ofTest.push(engine);
+    return engine;
+  };
 }

@@ -24,6 +24,8 @@ export interface Language {
   readonly filenames: readonly string[];
   /** Programs that a `#!` line may name, without a version number. */
   readonly interpreters: readonly string[];
+  /** Files of another language's extension that belong to this one, by their text. */
+  readonly claims?: { readonly extension: string; readonly pattern: RegExp };
   /** Files beside this one: the compiled grammar, and the queries, which are read as one. */
   readonly grammar: string;
   readonly queries: readonly string[];
@@ -32,10 +34,16 @@ export interface Language {
   readonly lineOf: "node" | "name";
   /** Spellings of the object a method was called on. */
   readonly receivers: readonly string[];
-  /** Names to leave out of a method's parameters when they come first. */
+  /** Name to leave out of a method's parameters when it comes first. */
   readonly receiverParameter?: string;
   /** Whether an upper-case name that is called is a class; false where `new` or its like says so. */
   readonly isCapitalCallInstantiation: boolean;
+  /** The method whose call on a type makes an instance of it. */
+  readonly constructorCall?: string;
+  /** Whether a called name has no parts: a shell command. */
+  readonly isCalleeWhole?: boolean;
+  /** Whether a call without a receiver is a method call, because there are no functions. */
+  readonly isBareCallMethod?: boolean;
   /** What an explicit "not implemented" looks like, tested against the text of each `@raise`. */
   readonly notImplemented?: RegExp;
   /** What a function's text ends with when its body is empty; such a function counts as one that only passes. */
@@ -48,6 +56,10 @@ export interface Language {
   readonly normalizeName?: (name: string) => string;
   /** A base class as it is stored, from the text of its `@base`; the text itself where absent. */
   readonly baseOf?: (spelled: string) => string;
+  /** The name of a parameter, from the text of its `@param`; the text itself where absent. */
+  readonly parameterOf?: (spelled: string) => string;
+  /** Takes a qualified name (`Type::method`) apart; a name is whole where absent. */
+  readonly splitName?: (spelled: string) => { readonly name: string; readonly owner: string | null };
   /** The value of a captured docstring literal; null when it is not one (bytes, say). */
   readonly docstringOf?: (literal: string) => string | null;
   readonly docComments?: DocComments;

@@ -1,5 +1,5 @@
 import { DriverError } from "../../errors.js";
-import type { Connection } from "../../sqlite/connection.js";
+import type { Connection, Statement } from "../../sqlite/connection.js";
 import { fromSqliteError } from "../../sqlite/errors.js";
 import { foldName, quoteIdentifier } from "../../sqlite/identifiers.js";
 import { isDriverTable } from "../driver-tables.js";
@@ -32,14 +32,21 @@ interface ColumnRow {
   readonly hidden: number;
 }
 
-interface KnownTable {
+interface StoredTable {
+  readonly name: string;
   readonly sql: string;
-  readonly table: LiveTable;
 }
 
-/** Tables described before, by connection and name. Asking SQLite for every column costs more than a small write. */
-const known = new WeakMap<Connection, Map<string, KnownTable>>();
-const MAX_KNOWN_TABLES = 1_000;
+/** What is remembered of one connection: asking SQLite for every column costs more than a small write. */
+interface Memory {
+  /** The CREATE text of a table; looks at nothing but the schema table. */
+  readonly stored: Statement;
+  /** Ordinary tables by name. The text says all that is remembered; that of a view depends on the tables it reads. */
+  readonly tables: Map<string, { readonly sql: string; readonly table: LiveTable }>;
+}
+
+const memories = new WeakMap<Connection, Memory>();
+const MAX_REMEMBERED_TABLES = 1_000;
 
 /**
  * The table or view of this name in the main database, or undefined.
@@ -49,12 +56,17 @@ const MAX_KNOWN_TABLES = 1_000;
  */
 export function findTable(connection: Connection, name: string): LiveTable | undefined {
   if (name.includes("\0")) return undefined;
-  // The PRAGMA knows the schema table by its old name only and answers it under the new one.
-  const asked = foldName(name) === "sqlite_schema" ? "sqlite_master" : name;
   try {
-    const rows = connection.pragma(`main.table_list(${quoteIdentifier(asked)})`) as TableListRow[];
-    const row = rows.find((candidate) => foldName(candidate.name) === foldName(name));
-    return row === undefined ? undefined : describe(connection, row);
+    const memory = memoryOf(connection);
+    const stored = memory.stored.get(name) as StoredTable | undefined;
+    const remembered = stored && memory.tables.get(stored.name);
+    if (remembered !== undefined && remembered.sql === stored?.sql) return remembered.table;
+    const table = describe(connection, name);
+    if (stored !== undefined && table?.kind === "table") {
+      if (memory.tables.size >= MAX_REMEMBERED_TABLES) memory.tables.clear();
+      memory.tables.set(stored.name, { sql: stored.sql, table });
+    }
+    return table;
   } catch (error) {
     throw fromSqliteError(error);
   }
@@ -110,25 +122,25 @@ export function requireColumn(table: LiveTable, name: string, field: string): Li
   });
 }
 
-function describe(connection: Connection, { name, type, wr }: TableListRow): LiveTable {
-  const tables = known.get(connection) ?? new Map<string, KnownTable>();
-  known.set(connection, tables);
-  // The text of an ordinary table says all that is remembered here; that of a view depends on the tables it reads.
-  const sql = type === "table" ? storedSql(connection, name) : undefined;
-  const earlier = tables.get(name);
-  if (sql !== undefined && earlier?.sql === sql) return earlier.table;
+function describe(connection: Connection, requested: string): LiveTable | undefined {
+  // The PRAGMA knows the schema table by its old name only and answers it under the new one.
+  const asked = foldName(requested) === "sqlite_schema" ? "sqlite_master" : requested;
+  const tables = connection.pragma(`main.table_list(${quoteIdentifier(asked)})`) as TableListRow[];
+  const row = tables.find((candidate) => foldName(candidate.name) === foldName(requested));
+  if (row === undefined) return undefined;
+  const { name, type, wr } = row;
   const rows = connection.pragma(`main.table_xinfo(${quoteIdentifier(name)})`) as ColumnRow[];
-  const columns = rows.map((row) => ({ name: row.name, visibility: VISIBILITIES[row.hidden] ?? "hidden" }));
-  const table: LiveTable = { name, kind: type, hasRowid: type !== "view" && wr === 0, columns };
-  if (tables.size >= MAX_KNOWN_TABLES) tables.clear();
-  if (sql !== undefined) tables.set(name, { sql, table });
-  return table;
+  const columns = rows.map((column) => ({ name: column.name, visibility: VISIBILITIES[column.hidden] ?? "hidden" }));
+  return { name, kind: type, hasRowid: type !== "view" && wr === 0, columns };
 }
 
-function storedSql(connection: Connection, name: string): string | undefined {
-  const select = "SELECT sql FROM main.sqlite_schema WHERE type = 'table' AND name = ?";
-  const sql: unknown = connection.prepare(select).pluck().get(name);
-  return typeof sql === "string" ? sql : undefined;
+function memoryOf(connection: Connection): Memory {
+  const known = memories.get(connection);
+  if (known !== undefined) return known;
+  const select = "SELECT name, sql FROM main.sqlite_schema WHERE type = 'table' AND name = ? COLLATE NOCASE";
+  const memory: Memory = { stored: connection.prepare(select), tables: new Map() };
+  memories.set(connection, memory);
+  return memory;
 }
 
 function ownerOf({ name, kind }: LiveTable): string | undefined {

@@ -21,6 +21,7 @@ import { parseCreateTable } from "../../schema/create-table.js";
 import { inspectSchema } from "../../schema/introspection.js";
 import { SQLiteSchemaManager } from "../../schema/schema-manager.js";
 import type { ColumnInfo, IndexInfo, TableInfo } from "../../schema/table-info.js";
+import { assertDefinitionAllowed } from "../../security/statement-policy.js";
 import type { Connection } from "../../sqlite/connection.js";
 import { fromSqliteError } from "../../sqlite/errors.js";
 import { foldName, inMain } from "../../sqlite/identifiers.js";
@@ -100,6 +101,7 @@ export const syncSchema: ExclusiveOperation = ({ connection, schema, tables }, b
       field: "schema_sql",
     });
   }
+  assertDefinitionAllowed(schemaSql);
   return onDatabase(() => {
     const { createdTables, createdObjects } = schema.createMissing(schemaSql);
     const commitSeq = createdTables.length + createdObjects.length > 0 ? tables.commitSeq() + 1n : 0n;

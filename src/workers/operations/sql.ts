@@ -206,18 +206,18 @@ function boundValues(
   { parameters, namedParameters }: ClientStatement,
 ): unknown[] {
   const values = parameters.map((value, index) => bindable(value, `parameters[${index}]`));
-  const named: Record<string, unknown> = {};
-  for (const [name, value] of Object.entries(namedParameters)) {
+  const named: [string, unknown][] = Object.entries(namedParameters).map(([name, value]) => [
     // With or without the prefix that the SQL text uses.
-    named[name.replace(/^[:@$]/, "")] = bindable(value, `named_parameters[${name}]`);
-  }
+    name.replace(/^[:@$]/, ""),
+    bindable(value, `named_parameters[${name}]`),
+  ]);
   const numbers = new Set(session.factsOf(statement).numberedParameters);
   for (const number of numbers) {
     const value = values[number - 1];
-    if (value !== undefined) named[number] = value;
+    if (value !== undefined) named.push([String(number), value]);
   }
   const positional = values.filter((_value, index) => !numbers.has(index + 1));
-  return Object.keys(named).length === 0 ? positional : [...positional, named];
+  return named.length === 0 ? positional : [...positional, Object.fromEntries(named)];
 }
 
 /** A `Value` as better-sqlite3 binds it: a bigint becomes INTEGER and a number REAL. */

@@ -229,6 +229,7 @@ describe("operations on the schema", () => {
         ["CREATE TABLE good (a); INSERT INTO good VALUES (1)", "SQL_ERROR"],
         ["ATTACH 'x.db' AS x", "SQL_ERROR"],
         ["CREATE TABLE good (a); PRAGMA foreign_keys = OFF", "SQL_ERROR"],
+        ["CREATE TABLE pragma_table_list (a)", "STATEMENT_NOT_ALLOWED"],
         ["CREATE TRIGGER x AFTER UPDATE ON driver_state BEGIN SELECT 1; END", "STATEMENT_NOT_ALLOWED"],
         [
           "CREATE TABLE t (a); CREATE TRIGGER x AFTER INSERT ON t BEGIN DELETE FROM [Driver_Requests]; END",

@@ -371,7 +371,7 @@ export const DropTableResponseSchema: GenMessage<DropTableResponse> = /*@__PURE_
  */
 export type ListTablesRequest = Message<"code_analysis.driver.v1.ListTablesRequest"> & {
   /**
-   * True to list SQLite's own tables (`sqlite_…`), the driver's own (`_driver_…`) and shadow tables too.
+   * True to list SQLite's own tables (`sqlite_…`), the driver's own (`driver_…`) and shadow tables too.
    *
    * @generated from field: bool include_internal = 1;
    */

@@ -86,7 +86,8 @@ export type StatementResult = Message<"code_analysis.driver.v1.StatementResult">
   affectedRows: bigint;
 
   /**
-   * The rowid of the last row that the statement inserted; not set when it inserted none.
+   * The rowid of the last row that the statement inserted; not set when it inserted none, and for ON CONFLICT DO UPDATE, which
+   * may update instead: use RETURNING there.
    *
    * @generated from field: optional int64 last_insert_rowid = 5;
    */
@@ -192,7 +193,8 @@ export type ExecuteResponse = Message<"code_analysis.driver.v1.ExecuteResponse">
   affectedRows: bigint;
 
   /**
-   * The rowid of the last row that the statement inserted; not set when it inserted none.
+   * The rowid of the last row that the statement inserted; not set when it inserted none, and for ON CONFLICT DO UPDATE, which
+   * may update instead: use RETURNING there.
    *
    * @generated from field: optional int64 last_insert_rowid = 5;
    */

@@ -44,7 +44,8 @@ export type Value = Message<"code_analysis.driver.v1.Value"> & {
     case: "integerValue";
   } | {
     /**
-     * REAL: an IEEE 754 double. SQLite stores NaN as NULL; both infinities and -0.0 are kept.
+     * REAL: an IEEE 754 double. SQLite stores NaN as NULL; both infinities are kept, and so is -0.0, except in columns of a numeric
+     * type, REAL among them, which make it 0.
      *
      * @generated from field: double real_value = 3;
      */

@@ -1,0 +1,49 @@
+import { c } from "../c/c.js";
+import type { Language } from "../language.js";
+import { tokensOf } from "../tokens.js";
+
+/** C++. A function defined outside of its class, `Type::method`, belongs to the class. */
+export const cpp: Language = {
+  ...c,
+  name: "cpp",
+  extensions: [".cpp", ".cc", ".cxx", ".c++", ".hpp", ".hh", ".hxx", ".h++", ".ipp", ".tpp", ".inl"],
+  grammar: "cpp/grammar.wasm",
+  queries: ["c/declarations.scm", "cpp/queries.scm"],
+  receivers: ["this"],
+  // A header says by what it holds whether it is C++.
+  claims: {
+    extension: ".h",
+    pattern: /^[ \t]*(?:class\s+\w+[^;]*[{:]|namespace\b|template\s*<|using\s+\w|(?:public|private|protected)\s*:)/m,
+  },
+  isCapitalCallInstantiation: true,
+  notImplemented: /not (?:yet )?implemented/i,
+  splitName,
+  importsOf: (statement) => {
+    if (statement.startsWith("#")) return c.importsOf(statement);
+    const words = tokensOf(statement).filter((token) => !/^(?:using|[:;])$/.test(token));
+    if (words[0] === "namespace")
+      return [{ name: "*", alias: null, module: words.slice(1).join("::"), type: "import_from" }];
+    const name = words.pop();
+    return name === undefined ? [] : [{ name, alias: null, module: words.join("::") || null, type: "import_from" }];
+  },
+};
+
+/** `ns::Queue<T>::size` is `size` of `Queue`. */
+function splitName(spelled: string): { name: string; owner: string | null } {
+  const operator = /\boperator\b/.exec(spelled)?.index ?? spelled.length;
+  const parts = withoutTemplateArguments(spelled.slice(0, operator)).split(/\s*::\s*/);
+  const last = parts.pop()?.trim() ?? "";
+  // The node of a conversion (`operator bool() const`) reaches over its parameter list.
+  const name =
+    operator === spelled.length ? last : spelled.slice(operator).replace(/(?<=^operator\s+\w[^(]*)\([\s\S]*$/, "");
+  return { name: name.trim(), owner: parts.at(-1)?.trim() || null };
+}
+
+function withoutTemplateArguments(spelled: string): string {
+  let bare = spelled;
+  for (let outer = ""; outer !== bare; ) {
+    outer = bare;
+    bare = outer.replace(/<[^<>]*>/g, "");
+  }
+  return bare;
+}

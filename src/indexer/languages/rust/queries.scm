@@ -1,0 +1,57 @@
+; Rust. What each capture means is written in ../README.md.
+
+(attribute_item) @decorator
+
+(struct_item) @class
+(enum_item) @class
+(union_item) @class
+(trait_item) @class
+(trait_item) @abstract
+(struct_item name: (_) @name)
+(enum_item name: (_) @name)
+(union_item name: (_) @name)
+(trait_item name: (_) @name)
+(trait_item bounds: (trait_bounds (_) @base))
+
+(impl_item) @region
+(impl_item trait: (_) @base)
+(impl_item type: [
+  (type_identifier) @owner
+  (primitive_type) @owner
+  (generic_type type: (type_identifier) @owner)
+  (generic_type type: (scoped_type_identifier name: (_) @owner))
+  (scoped_type_identifier name: (_) @owner)
+  (reference_type type: (type_identifier) @owner)
+  (reference_type type: (generic_type type: (type_identifier) @owner))
+])
+
+(function_item) @function
+(function_signature_item) @function
+(macro_definition) @function
+(trait_item body: (declaration_list (function_signature_item) @abstract))
+(function_item name: (_) @name)
+(function_signature_item name: (_) @name)
+(macro_definition name: (_) @name)
+
+(parameters) @params
+(parameters (parameter pattern: (_) @param))
+
+(line_comment) @comment
+(block_comment) @comment
+(use_declaration) @import
+
+(call_expression function: [(identifier) (field_expression) (scoped_identifier)] @call)
+(call_expression function: (generic_function function: [(identifier) (field_expression) (scoped_identifier)] @call))
+(macro_invocation macro: [(identifier) (scoped_identifier)] @call)
+(struct_expression name: [(type_identifier) (scoped_type_identifier)] @new)
+(struct_expression name: (generic_type_with_turbofish type: (_) @new))
+(macro_invocation macro: (identifier)) @raise
+
+; Complexity.
+(if_expression) @branch
+(for_expression) @branch
+(while_expression) @branch
+(loop_expression) @branch
+(match_arm) @branch
+(binary_expression operator: ["&&" "||"]) @branch
+(let_chain "&&" @branch)

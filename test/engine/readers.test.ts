@@ -1,0 +1,354 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { ENDLESS, ensureTable, reason, sqlValue, TestEngine, useEngines, within } from "../support/engine.js";
+import { until, workerPids } from "../support/processes.js";
+
+/** Rows x = 1, 2, … of a query, as many as `count`. */
+const counting = (count: number): string =>
+  `WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < ${count}) SELECT x FROM n`;
+
+async function rowsOf(stream: AsyncIterable<{ rows: readonly unknown[] }>): Promise<number> {
+  let rows = 0;
+  for await (const message of stream) rows += message.rows.length;
+  return rows;
+}
+
+/** `VmRSS` of a process in bytes. */
+function residentBytes(pid: number): number {
+  const [, kilobytes = "0"] = /VmRSS:\s*(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
+  return Number(kilobytes) * 1024;
+}
+
+describe("reads", () => {
+  const start = useEngines();
+
+  it("answer hundreds of calls in flight, each its own", async () => {
+    const test = await start();
+    const answers = await Promise.all(
+      Array.from({ length: 500 }, (_, i) => test.sql("SELECT ?, ? || 'x'", BigInt(i), `${i}`)),
+    );
+    for (const [i, { rows }] of answers.entries()) {
+      assert.deepEqual(
+        rows[0]?.values.map(({ kind }) => kind.value),
+        [BigInt(i), `${i}x`],
+      );
+    }
+  });
+
+  it("stop an endless statement within a second after its deadline, while the calls behind it succeed", async () => {
+    const test = await start({ readers: 1 });
+    await test.sql("SELECT 1");
+    const startMs = performance.now();
+    const endless = test.call("execute", { sql: ENDLESS }, within(300));
+    const behind = Array.from({ length: 20 }, (_, i) => test.sql("SELECT ?", BigInt(i)));
+    await assert.rejects(endless, reason("DEADLINE_EXCEEDED"));
+    assert.ok(performance.now() - startMs < 1_300, `${performance.now() - startMs} ms`);
+    const answers = await Promise.all(behind);
+    assert.deepEqual(
+      answers.map(({ rows }) => rows[0]?.values[0]?.kind.value),
+      Array.from({ length: 20 }, (_, i) => BigInt(i)),
+    );
+  });
+
+  it("answer what was sent before an endless statement without waiting for its end", async () => {
+    const test = await start({ readers: 1, maxStatementMs: 3_000 });
+    await test.sql("SELECT 1");
+    const before = test.sql("SELECT 1");
+    const endless = test.call("execute", { sql: ENDLESS }, within(1_200));
+    const startMs = performance.now();
+    await before;
+    assert.ok(performance.now() - startMs < 800);
+    await assert.rejects(endless, reason("DEADLINE_EXCEEDED"));
+  });
+
+  it("survive more endless neighbours than a failing read is tried", async () => {
+    const test = await start({ readers: 1 });
+    const endless = Array.from({ length: 5 }, (_, i) => test.call("execute", { sql: ENDLESS }, within(150 + 400 * i)));
+    const behind = Array.from({ length: 5 }, () => test.sql("SELECT 1"));
+    for (const call of endless) await assert.rejects(call, reason("DEADLINE_EXCEEDED"));
+    await Promise.all(behind);
+  });
+
+  it("stop a statement at the time limit when the client has set no deadline", async () => {
+    const test = await start({ maxStatementMs: 300 });
+    const startMs = performance.now();
+    await assert.rejects(test.call("execute", { sql: ENDLESS }), reason("DEADLINE_EXCEEDED"));
+    assert.ok(performance.now() - startMs < 1_800);
+  });
+
+  it("do not start a read whose deadline passed while it waited", async () => {
+    const test = await start({ readers: 1 });
+    await test.sql("SELECT 1");
+    const [pid] = workerPids(test.databasePath, "reader");
+    const slow = test.call("execute", { sql: `SELECT count(*) FROM (${counting(300_000)})` });
+    const late = test.call("execute", { sql: ENDLESS }, within(1));
+    await assert.rejects(late, reason("DEADLINE_EXCEEDED"));
+    await slow;
+    assert.deepEqual(workerPids(test.databasePath, "reader"), [pid], "the reader did not have to be ended");
+  });
+
+  it("are tried again when a reader is killed in the middle", async () => {
+    const test = await start({ readers: 1 });
+    const answers = Promise.all(
+      Array.from({ length: 8 }, () => test.sql(`SELECT count(*) FROM (${counting(200_000)})`)),
+    );
+    await until("a reader runs", () => workerPids(test.databasePath, "reader").length === 1);
+    await new Promise((resolve) => setTimeout(resolve, 250));
+    for (const pid of workerPids(test.databasePath, "reader")) process.kill(pid, "SIGKILL");
+    for (const { rows } of await answers) assert.equal(rows[0]?.values[0]?.kind.value, 200_000n);
+  });
+
+  it("go on after every reader was killed at the same time, again and again", async () => {
+    const test = await start({ readers: 2 });
+    for (let round = 0; round < 3; round++) {
+      const calls = Array.from({ length: 50 }, () => test.sql("SELECT 7"));
+      for (const pid of workerPids(test.databasePath, "reader")) process.kill(pid, "SIGKILL");
+      await Promise.all(calls);
+    }
+  });
+
+  it("see every write that was acknowledged before", async () => {
+    const test = await start();
+    await ensureTable(test, "t", "x");
+    for (let i = 1; i <= 50; i++) {
+      await test.sql("INSERT INTO t VALUES (?)", BigInt(i));
+      assert.deepEqual(await test.values("SELECT count(*) FROM t"), [BigInt(i)]);
+    }
+  });
+
+  it("show a new column in a statement that was compiled before", async () => {
+    const test = await start({ readers: 1 });
+    await test.sql("CREATE TABLE t(a)");
+    await test.sql("INSERT INTO t VALUES (1)");
+    const columns = async (): Promise<string[]> => (await test.sql("SELECT * FROM t")).columns.map(({ name }) => name);
+    assert.deepEqual(await columns(), ["a"]);
+    await test.sql("ALTER TABLE t ADD COLUMN b DEFAULT 'new'");
+    assert.deepEqual(await columns(), ["a", "b"]);
+    const { rows } = await test.sql("SELECT * FROM t");
+    assert.equal(rows[0]?.values.length, 2);
+    for await (const message of test.stream("query", { sql: "SELECT * FROM t" })) {
+      assert.deepEqual(
+        message.columns.map(({ name }) => name),
+        ["a", "b"],
+      );
+    }
+  });
+
+  it("run a statement that begins with comments on a reader, where it cannot hold up the writes", async () => {
+    const test = await start({ maxStatementMs: 1_000 });
+    await ensureTable(test, "t", "x");
+    const endless = test.call("execute", { sql: `-- name: Count :one\n/* of ** all */ ${ENDLESS}` }, within(900));
+    const startMs = performance.now();
+    await test.sql("INSERT INTO t VALUES (1)");
+    assert.ok(performance.now() - startMs < 700, "the write waited for the read");
+    await assert.rejects(endless, reason("DEADLINE_EXCEEDED"));
+  });
+
+  it("are refused with a time to come back when too many wait", async () => {
+    const test = await start({ maxQueuedReads: 3 });
+    const calls = Array.from({ length: 5 }, () => test.sql("SELECT 1"));
+    const outcomes = await Promise.allSettled(calls);
+    assert.deepEqual(
+      outcomes.map(({ status }) => status),
+      ["fulfilled", "fulfilled", "fulfilled", "rejected", "rejected"],
+    );
+    await assert.rejects(
+      calls[3] ?? Promise.resolve(),
+      (error: { reason?: string; retryAfterMs?: number }) =>
+        error.reason === "OVERLOADED" && (error.retryAfterMs ?? 0) > 0,
+    );
+    await test.sql("SELECT 1");
+  });
+
+  it("keep 64-bit integers, blobs, reals and texts as they are", async () => {
+    const test = await start();
+    await test.sql("CREATE TABLE v(x)");
+    const values = [
+      2n ** 63n - 1n,
+      -(2n ** 63n),
+      2n ** 53n + 1n,
+      0n,
+      -1n,
+      1.5,
+      -0,
+      Number.POSITIVE_INFINITY,
+      Number.MIN_VALUE,
+      "",
+      "a\0b",
+      "\u{1F600}é",
+      "x".repeat(100_000),
+      Buffer.alloc(0),
+      Buffer.from([0, 255, 1]),
+      null,
+    ];
+    for (const value of values) await test.sql("INSERT INTO v VALUES (?)", value);
+    const { rows } = await test.sql("SELECT x FROM v ORDER BY rowid");
+    const read = rows.map(({ values: [value] }) => value?.kind);
+    assert.deepEqual(
+      read.map((kind) =>
+        kind?.case === "blobValue" ? Buffer.from(kind.value) : kind?.case === "nullValue" ? null : kind?.value,
+      ),
+      values,
+    );
+    assert.equal(Object.is(read[6]?.value, -0), true);
+  });
+});
+
+describe("streams", () => {
+  const start = useEngines();
+
+  it("carry a million rows in order, in messages of 32 to 64 KiB", async () => {
+    const test = await start();
+    let expected = 1n;
+    let messages = 0;
+    for await (const { rows } of test.stream("query", { sql: counting(1_000_000) })) {
+      messages++;
+      for (const { values } of rows) {
+        if (values[0]?.kind.value !== expected) assert.fail(`row ${expected} is ${String(values[0]?.kind.value)}`);
+        expected++;
+      }
+    }
+    assert.equal(expected, 1_000_001n);
+    assert.ok(messages > 50 && messages < 500, `${messages} messages`);
+  });
+
+  it("send columns when there is no row", async () => {
+    const test = await start();
+    const messages = [];
+    for await (const message of test.stream("query", { sql: "SELECT 1 AS a WHERE 0" })) messages.push(message);
+    assert.deepEqual(
+      messages.map(({ columns, rows }) => [columns.map(({ name }) => name), rows.length]),
+      [[["a"], 0]],
+    );
+  });
+
+  it("stop when their consumer does: memory stays bounded, and other reads go on", async () => {
+    const test = await start();
+    const stream = test.stream("query", {
+      sql: "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM n) SELECT x, hex(zeroblob(500)) FROM n",
+    });
+    await stream.next();
+    const pids = workerPids(test.databasePath, "reader");
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    const before = pids.map(residentBytes);
+    const ownBefore = process.memoryUsage().rss;
+    await new Promise((resolve) => setTimeout(resolve, 800));
+    for (const [i, pid] of pids.entries()) {
+      const grown = residentBytes(pid) - (before[i] ?? 0);
+      assert.ok(grown < 8_000_000, `reader ${pid} has grown by ${grown} bytes`);
+    }
+    const ownGrown = process.memoryUsage().rss - ownBefore;
+    assert.ok(ownGrown < 30_000_000, `the main process has grown by ${ownGrown} bytes`);
+    await test.sql("SELECT 1");
+    await stream.return(undefined);
+  });
+
+  it("read from one snapshot however long they last", async () => {
+    const test = await start();
+    await test.sql("CREATE TABLE t(x, filler)");
+    await test.sql(`INSERT INTO t SELECT x, hex(zeroblob(100)) FROM (${counting(20_000)})`);
+    let rows = 0;
+    for await (const message of test.stream("query", { sql: "SELECT x FROM t NOT INDEXED" })) {
+      if (rows === 0) await test.sql("DELETE FROM t");
+      rows += message.rows.length;
+    }
+    assert.equal(rows, 20_000);
+    assert.deepEqual(await test.values("SELECT count(*) FROM t"), [0n]);
+  });
+
+  it("wait for their turn when there are too many, then more are refused", async () => {
+    const test = await start({ maxStreams: 2 });
+    const open = () => test.stream("query", { sql: counting(100_000) });
+    const running = [open(), open()];
+    for (const stream of running) await stream.next();
+    const waiting = [open(), open()].map((stream) => rowsOf(stream));
+    await assert.rejects(open().next(), reason("OVERLOADED"));
+    for (const stream of running) assert.ok((await rowsOf(stream)) > 0);
+    assert.deepEqual(await Promise.all(waiting), [100_000, 100_000]);
+  });
+
+  it("leave the waiting line when they are cancelled", async () => {
+    const test = await start({ maxStreams: 1 });
+    const running = test.stream("query", { sql: counting(100_000) });
+    await running.next();
+    const abort = new AbortController();
+    const waiting = test.stream("query", { sql: "SELECT 1" }, { signal: abort.signal }).next();
+    abort.abort();
+    await assert.rejects(waiting, reason("CANCELLED"));
+    const next = rowsOf(test.stream("query", { sql: "SELECT 1" }));
+    await running.return(undefined);
+    assert.equal(await next, 1);
+  });
+
+  it("that are cancelled in an endless statement give their place to others", async () => {
+    const test = await start({ maxStreams: 1, maxStatementMs: 60_000 });
+    const abort = new AbortController();
+    const stuck = test.stream("query", { sql: ENDLESS }, { signal: abort.signal }).next();
+    await until("the reader runs", () => workerPids(test.databasePath, "reader").length === 2);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    abort.abort();
+    await assert.rejects(stuck, reason("CANCELLED"));
+    const startMs = performance.now();
+    assert.equal(await rowsOf(test.stream("query", { sql: "SELECT 1" })), 1);
+    assert.ok(performance.now() - startMs < 3_000);
+  });
+
+  it("are ended when their snapshot is too old", async () => {
+    const test = await start({ maxSnapshotAgeMs: 300 });
+    const stream = test.stream("query", { sql: counting(1_000_000) });
+    await stream.next();
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    await assert.rejects(rowsOf(stream), reason("SNAPSHOT_EXPIRED"));
+  });
+
+  it("give back what they read before an endless part, and are stopped there", async () => {
+    const test = await start();
+    const sql = `SELECT x, hex(zeroblob(5000)) FROM (${counting(20)}) UNION ALL SELECT * FROM (SELECT (${ENDLESS}), 1)`;
+    const stream = test.stream("query", { sql }, within(1_500));
+    const first = await stream.next();
+    assert.ok(first.value?.rows.length > 0);
+    await assert.rejects(rowsOf(stream), reason("DEADLINE_EXCEEDED"));
+  });
+
+  it("survive a reader that is killed before the first message, and fail clearly after it", async () => {
+    const test = await start({ maxStreams: 1 });
+    const stream = test.stream("query", { sql: counting(1_000_000) });
+    await stream.next();
+    const [unary = 0] = workerPids(test.databasePath, "reader").sort((a, b) => a - b);
+    for (const pid of workerPids(test.databasePath, "reader")) if (pid !== unary) process.kill(pid, "SIGKILL");
+    await assert.rejects(rowsOf(stream), reason("INTERNAL"));
+
+    const slow = test.stream("query", { sql: `SELECT count(*) FROM (${counting(1_000_000)})` }).next();
+    await until("another reader runs", () => workerPids(test.databasePath, "reader").length === 2);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    for (const pid of workerPids(test.databasePath, "reader")) if (pid !== unary) process.kill(pid, "SIGKILL");
+    const { value } = await slow;
+    assert.equal(value?.rows[0]?.values[0]?.kind.value, 1_000_000n);
+  });
+
+  it("bind parameters", async () => {
+    const test = await start();
+    const stream = test.stream("query", {
+      sql: "SELECT ? + :n",
+      parameters: [sqlValue(1n)],
+      namedParameters: { n: sqlValue(2n) },
+    });
+    const { value } = await stream.next();
+    assert.equal(value?.rows[0]?.values[0]?.kind.value, 3n);
+    await stream.return(undefined);
+  });
+
+  it("leave no process when the engine closes at any moment of theirs", async () => {
+    for (let delayMs = 0; delayMs < 2; delayMs++) {
+      const engine = await TestEngine.start();
+      assert.equal(await rowsOf(engine.stream("query", { sql: counting(10) })), 10);
+      const open = engine.stream("query", { sql: counting(1_000_000) });
+      await open.next();
+      await new Promise((resolve) => setTimeout(resolve, delayMs));
+      await engine.engine.close();
+      await until("no worker is left", () => workerPids(engine.databasePath).length === 0, 2_000);
+      await assert.rejects(rowsOf(open));
+      await assert.rejects(engine.sql("SELECT 1"), reason("DRAINING"));
+    }
+  });
+});

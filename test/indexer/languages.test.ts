@@ -1,0 +1,169 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import type { Definition, ParsedFile } from "../../src/indexer/entities.js";
+import { LANGUAGES, languageOf } from "../../src/indexer/languages/registry.js";
+import { parseSource } from "../../src/indexer/parse.js";
+
+const FIXTURES = new URL("../../../test/fixtures/languages/", import.meta.url);
+
+function read(fixture: string): string {
+  return readFileSync(new URL(fixture, FIXTURES), "utf8");
+}
+
+function definitionLine(definition: Definition, definitions: readonly Definition[]): string {
+  const { kind, name, line, endLine, classIndex, bases, parameters, complexity } = definition;
+  const owner = classIndex === null ? "" : `${definitions[classIndex]?.name}.`;
+  const marks = [
+    definition.isAbstract && "abstract",
+    definition.hasPass && "pass",
+    definition.hasNotImplemented && "not-implemented",
+  ].filter(Boolean);
+  const parts = [
+    `${kind} ${owner}${name} ${line}-${endLine}`,
+    bases.length > 0 ? `: ${bases.join(", ")}` : "",
+    kind === "class" ? "" : `(${parameters.join(", ")}) ${complexity}`,
+    marks.join(" "),
+    definition.docstring === null ? "" : JSON.stringify(definition.docstring),
+  ];
+  return parts.filter((part) => part !== "").join(" ");
+}
+
+/** The file as its expectation is written: definitions, imports, usages, one a line. */
+function describeFile({ definitions, imports, usages }: ParsedFile): string {
+  return [
+    ...definitions.map((definition) => definitionLine(definition, definitions)),
+    ...imports.map(({ line, type, module, name, alias }) =>
+      [`${line} ${type} ${name}`, module === name ? "" : `from ${module}`, alias === null ? "" : `as ${alias}`]
+        .filter((part) => part !== "")
+        .join(" "),
+    ),
+    ...usages.map(({ line, type, targetType, targetName, targetClass, receiver, context }) =>
+      [
+        `${line} ${type === "call" ? `call ${targetType}` : "new"} ${targetName}`,
+        receiver === null ? "" : `on ${receiver}`,
+        targetClass === null ? "" : `of ${targetClass}`,
+        context === "" ? "" : `in ${context}`,
+      ]
+        .filter((part) => part !== "")
+        .join(" "),
+    ),
+  ].join("\n");
+}
+
+describe("parseSource() in every language", () => {
+  const cases = [
+    "typescript/store.ts",
+    "tsx/panel.tsx",
+    "javascript/store.js",
+    "go/server.go",
+    "rust/shapes.rs",
+    "java/Store.java",
+    "c/list.c",
+    "cpp/queue.cpp",
+    "csharp/Store.cs",
+    "ruby/store.rb",
+    "php/Store.php",
+    "bash/deploy.sh",
+  ];
+  for (const fixture of cases) {
+    it(`finds what stands in ${fixture}`, async () => {
+      const file = await parseSource(Buffer.from(read(fixture)), fixture, { maxBytes: 1_000_000, timeoutMs: 10_000 });
+      assert.deepEqual(file.problems, []);
+      assert.equal(describeFile(file), read(`${fixture}.expected`).trimEnd());
+    });
+  }
+
+  for (const fixture of cases) {
+    it(`keeps its promises when ${fixture} is cut anywhere`, async () => {
+      const text = read(fixture);
+      for (let size = 0; size < text.length; size += 5) {
+        const file = await parseSource(Buffer.from(text.slice(0, size)), fixture, {
+          maxBytes: 1_000_000,
+          timeoutMs: 10_000,
+        });
+        for (const [index, { kind, name, line, endLine, start, end, classIndex }] of file.definitions.entries()) {
+          assert.ok(name !== "" && line <= endLine && start < end && endLine <= file.lineCount);
+          assert.equal(kind === "method", classIndex !== null);
+          assert.ok(classIndex === null || (classIndex < index && file.definitions[classIndex]?.kind === "class"));
+        }
+        for (const { callerIndex, targetName } of file.usages) {
+          assert.ok(targetName !== "" && (callerIndex === null || callerIndex < file.definitions.length));
+        }
+      }
+    }).timeout(120_000);
+  }
+
+  it("puts a type before its methods, wherever they stand", async () => {
+    const text =
+      "package p\nfunc (t *T) first() { t.second() }\nfunc free() {}\ntype T struct{}\nfunc (t T) second() {}\n";
+    const file = await parseSource(Buffer.from(text), "a.go", { maxBytes: 1_000_000, timeoutMs: 10_000 });
+    assert.deepEqual(
+      file.definitions.map(({ kind, name, classIndex }) => [kind, name, classIndex]),
+      [
+        ["class", "T", null],
+        ["method", "first", 0],
+        ["function", "free", null],
+        ["method", "second", 0],
+      ],
+    );
+    assert.deepEqual(
+      file.usages.map(({ targetName, callerIndex, context }) => [targetName, callerIndex, context]),
+      [["second", 1, "T.first"]],
+    );
+  });
+
+  it("has a fixture for each language; Python's is in parse.test.ts", () => {
+    const covered = new Set(cases.map((fixture) => fixture.slice(0, fixture.indexOf("/"))));
+    assert.deepEqual(
+      LANGUAGES.map(({ name }) => name).filter((name) => !covered.has(name)),
+      ["python"],
+    );
+  });
+});
+
+describe("the grammars", () => {
+  it("are the files that README.md names", () => {
+    const folder = new URL("../../../src/indexer/languages/", import.meta.url);
+    const table = readFileSync(new URL("README.md", folder), "utf8");
+    for (const { name, grammar } of LANGUAGES) {
+      const digest = createHash("sha256")
+        .update(readFileSync(new URL(grammar, folder)))
+        .digest("hex");
+      const row = table.split("\n").find((line) => line.startsWith(`| ${name} `));
+      assert.ok(row?.includes(digest), `${name}: ${digest}`);
+    }
+  });
+});
+
+describe("languageOf()", () => {
+  const name = (path: string, head = ""): string | null => languageOf(path, head)?.name ?? null;
+
+  it("goes by the ending of the name, whatever its case", () => {
+    assert.deepEqual(
+      ["a.py", "A.PYI", "x/b.mts", "c.tsx", "d.cjs", "e.hpp", "f.rs"].map((path) => name(path)),
+      ["python", "python", "typescript", "tsx", "javascript", "cpp", "rust"],
+    );
+  });
+
+  it("goes by whole names, and by nothing else of a hidden file", () => {
+    assert.equal(name("a/Rakefile"), "ruby");
+    assert.equal(name("/home/.bashrc"), "bash");
+    assert.equal(name("/home/.py"), null);
+    assert.equal(name("README.md"), null);
+  });
+
+  it("goes by the #! line of a file whose name says nothing", () => {
+    assert.equal(name("tool", "#!/usr/bin/env python3.11\n"), "python");
+    assert.equal(name("tool", "#!/bin/sh -eu\n"), "bash");
+    assert.equal(name("tool", "#!/usr/bin/env -S node --test\n"), "javascript");
+    assert.equal(name("tool", "echo\n"), null);
+  });
+
+  it("tells a C++ header from a C header", () => {
+    assert.equal(name("a.h", "#ifndef A_H\nstruct a { int b; };\nint f(int class_size);\n"), "c");
+    assert.equal(name("a.h", "#pragma once\nnamespace a {\n}\n"), "cpp");
+    assert.equal(name("a.h", "template <typename T>\nstruct A;\n"), "cpp");
+    assert.equal(name("a.h", "class A : public B {\n"), "cpp");
+  });
+});

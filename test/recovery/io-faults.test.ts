@@ -1,0 +1,149 @@
+import assert from "node:assert/strict";
+import { readFileSync, writeFileSync } from "node:fs";
+import { ensureTable, reason, sqlValue, TestEngine, useEngines, within } from "../support/engine.js";
+import { until, workerPids } from "../support/processes.js";
+import { SystemFault, whyNoSystemFaults } from "../support/system-faults.js";
+
+const SYNC = "fsync,fdatasync";
+
+describe("a disk that fails", () => {
+  const start = useEngines();
+  let fault: SystemFault | undefined;
+
+  before(function () {
+    const why = whyNoSystemFaults();
+    if (why === null) return;
+    process.stderr.write(`skipped: ${why}\n`);
+    this.skip();
+  });
+  afterEach(async () => {
+    await fault?.remove();
+    fault = undefined;
+  });
+
+  async function open(): Promise<TestEngine> {
+    const test = await start({});
+    await ensureTable(test, "t", "x");
+    return test;
+  }
+
+  async function strike(test: TestEngine, what: string): Promise<SystemFault> {
+    const [pid = 0] = workerPids(test.databasePath, "writer");
+    fault = await SystemFault.inject(pid, what);
+    return fault;
+  }
+
+  function insert(test: TestEngine, value: bigint, requestId = "") {
+    return test.call("execute", { sql: "INSERT INTO t VALUES (?)", parameters: [sqlValue(value)], requestId });
+  }
+
+  it("does not get a commit killed that lasts beyond the deadline", async () => {
+    const test = await open();
+    const delay = await strike(test, `${SYNC}:delay_enter=1200000:when=1`);
+    const { commitSeq } = await test.call("execute", { sql: "INSERT INTO t VALUES (1)" }, within(500));
+    assert.equal(delay.count, 1);
+    assert.ok(commitSeq > 0n);
+    assert.deepEqual(await test.values("SELECT x FROM t"), [1n]);
+  });
+
+  it("leaves nobody with a wrong answer when the sync of a commit fails, and is opened again", async () => {
+    const test = await open();
+    const served: boolean[] = [];
+    test.engine.health.on("change", ({ isServing }) => served.push(isServing));
+    const eio = await strike(test, `${SYNC}:error=EIO:when=1`);
+    const outcomes = await Promise.allSettled(
+      Array.from({ length: 10 }, (_, i) => insert(test, BigInt(i), i % 2 === 0 ? `sync ${i}` : "")),
+    );
+    assert.equal(eio.count, 1);
+    await until("the database is open again", () => served.at(-1) === true);
+    await fault?.remove();
+
+    const acknowledged = outcomes.flatMap(({ status }, i) => (status === "fulfilled" ? [BigInt(i)] : []));
+    const unknown = outcomes.filter(({ status }) => status === "rejected");
+    assert.ok(unknown.length > 0);
+    for (const outcome of unknown) {
+      if (outcome.status === "rejected") reason("COMMIT_OUTCOME_UNKNOWN")(outcome.reason);
+    }
+    const stored = await test.values("SELECT x FROM t");
+    for (const value of acknowledged) assert.equal(stored.filter((it) => it === value).length, 1, `${value}`);
+    assert.ok(served.includes(false));
+
+    // Asked again with the same id, each is there once.
+    for (let i = 0; i < 10; i += 2) await insert(test, BigInt(i), `sync ${i}`);
+    for (let i = 0; i < 10; i += 2) {
+      assert.deepEqual(await test.values(`SELECT count(*) FROM t WHERE x = ${i}`), [1n]);
+    }
+    assert.ok(!test.log.some(({ level }) => level === "fatal"));
+  });
+
+  it("ends the driver when a second sync fails soon after", async () => {
+    const test = await open();
+    const isFatal = () => test.log.some(({ level }) => level === "fatal");
+    await strike(test, `${SYNC}:error=EIO`);
+    for (let i = 0; i < 5 && !isFatal(); i++) await insert(test, BigInt(i)).catch(() => undefined);
+    await until("it is fatal", isFatal);
+    assert.equal(test.engine.health.status.isServing, false);
+  });
+
+  it("that is full fails the writes, keeps what is there and goes on when there is room again", async () => {
+    const test = await open();
+    await insert(test, 1n);
+    const full = await strike(test, "pwrite64:error=ENOSPC");
+    const outcomes = await Promise.allSettled([insert(test, 2n), insert(test, 3n), insert(test, 4n)]);
+    for (const outcome of outcomes) {
+      assert.equal(outcome.status, "rejected");
+      if (outcome.status === "rejected") reason("DISK_FULL")(outcome.reason);
+    }
+    assert.ok(full.count > 0);
+    await full.remove();
+    await insert(test, 5n);
+    assert.deepEqual(await test.values("SELECT x FROM t"), [1n, 5n]);
+  });
+
+  it("that is full when the WAL is copied into the database loses no answer", async () => {
+    const test = await open();
+    const text = "x".repeat(40_000);
+    for (let i = 0; i < 60; i++) await test.sql("INSERT INTO t VALUES (?)", text);
+    const [pid] = workerPids(test.databasePath, "writer");
+    // Every tenth write fails: whichever it hits, a commit or a copy, its answer must be the truth.
+    const full = await strike(test, "pwrite64:error=ENOSPC:when=5+10");
+    let acknowledged = 60n;
+    for (let i = 0; i < 60; i++) {
+      const isStored = await test.sql("INSERT INTO t VALUES (?)", text).then(
+        () => true,
+        (error: unknown) => !reason("DISK_FULL")(error),
+      );
+      if (isStored) acknowledged++;
+    }
+    assert.ok(full.count > 0);
+    await full.remove();
+    assert.deepEqual(await test.values("SELECT count(*) FROM t"), [acknowledged]);
+    assert.deepEqual(await test.values("PRAGMA integrity_check"), ["ok"]);
+    assert.deepEqual(workerPids(test.databasePath, "writer"), [pid], "the writer has survived");
+  });
+});
+
+describe("a damaged database", () => {
+  it("is answered with DATABASE_CORRUPT, by Execute and Query, and ends serving", async () => {
+    const first = await TestEngine.start();
+    await first.sql("CREATE TABLE t(x)");
+    await first.sql("INSERT INTO t VALUES (?)", "x".repeat(100));
+    for (let i = 0; i < 12; i++) await first.sql("INSERT INTO t SELECT x FROM t");
+    await first.engine.close();
+    // Every page but the first ones, which hold the schema and the driver's own tables.
+    const bytes = readFileSync(first.databasePath);
+    const pageBytes = bytes.readUInt16BE(16);
+    for (let page = 12; page < bytes.length / pageBytes; page++)
+      bytes.fill(0xff, page * pageBytes, page * pageBytes + 8);
+    writeFileSync(first.databasePath, bytes);
+
+    const test = await TestEngine.open(first.databasePath);
+    assert.equal(test.engine.health.status.isServing, true);
+    await assert.rejects(test.sql("SELECT sum(length(x)) FROM t"), reason("DATABASE_CORRUPT"));
+    assert.equal(test.engine.health.status.isServing, false);
+    await assert.rejects(async () => {
+      for await (const _ of test.stream("query", { sql: "SELECT x FROM t" }));
+    }, reason("DATABASE_CORRUPT"));
+    await test.stop();
+  });
+});

@@ -1,0 +1,32 @@
+import { readdirSync, readFileSync } from "node:fs";
+import type { WorkerKind } from "../../src/workers/worker-process.js";
+
+/** Worker processes of the driver that has this database open, found in `/proc`; zombies, which have no command line, are left out. */
+export function workerPids(databasePath: string, kind: WorkerKind | "" = ""): number[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name) && isWorker(name, databasePath, kind))
+    .map(Number);
+}
+
+function isWorker(pid: string, databasePath: string, kind: string): boolean {
+  try {
+    const argv = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+    const isKind = argv.some((arg) => arg.includes("/workers/") && arg.endsWith(`${kind}.js`));
+    return isKind && argv.some((arg) => arg.includes(JSON.stringify(databasePath)));
+  } catch {
+    return false; // gone meanwhile
+  }
+}
+
+/** Resolves when `condition` holds; rejects with `what` when it does not within the time. */
+export async function until(
+  what: string,
+  condition: () => boolean | Promise<boolean>,
+  withinMs = 10_000,
+): Promise<void> {
+  const end = performance.now() + withinMs;
+  while (!(await condition())) {
+    if (performance.now() > end) throw new Error(`not within ${withinMs} ms: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}

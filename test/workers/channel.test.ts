@@ -1,0 +1,122 @@
+import assert from "node:assert/strict";
+import { Duplex } from "node:stream";
+import { serialize } from "node:v8";
+import { create, toBinary } from "@bufbuild/protobuf";
+import fc from "fast-check";
+import { ExecuteRequestSchema } from "../../gen/code_analysis/driver/v1/sql_pb.js";
+import { Channel, decodeCall, encodeCall, type Frame, FrameKind } from "../../src/workers/channel.js";
+import { RequestField, stringField } from "../../src/workers/request-fields.js";
+
+/** A stream that keeps what is written to it. */
+class Wire extends Duplex {
+  readonly written: Buffer[] = [];
+
+  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
+    this.written.push(chunk);
+    done();
+  }
+
+  override _read(): void {}
+}
+
+const KINDS = Object.values(FrameKind);
+const frames = fc.array(
+  fc.record(
+    {
+      callId: fc.nat({ max: 2 ** 29 - 1 }),
+      kind: fc.constantFrom(...KINDS),
+      payload: fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes)),
+    },
+    { noNullPrototype: true },
+  ),
+);
+
+describe("Channel", () => {
+  it("gives back every frame, in order, however the bytes are cut", () => {
+    fc.assert(
+      fc.property(frames, fc.array(fc.integer({ min: 1, max: 400 }), { minLength: 1 }), (sent, cuts) => {
+        const out = new Wire();
+        const sender = new Channel(out, () => undefined);
+        for (const { callId, kind, payload } of sent) sender.send(callId, kind, payload);
+        sender.flush();
+        const bytes = Buffer.concat(out.written);
+
+        const received: Frame[] = [];
+        const wire = new Wire();
+        new Channel(wire, (frame) => received.push({ ...frame, payload: Buffer.from(frame.payload) }));
+        for (let at = 0, cut = 0; at < bytes.length; cut++) {
+          const length = cuts[cut % cuts.length] ?? 1;
+          wire.emit("data", bytes.subarray(at, at + length));
+          at += length;
+        }
+        assert.deepEqual(received, sent);
+      }),
+    );
+  });
+
+  it("writes what is sent in one turn at once, and knows how much has not left", async () => {
+    const wire = new Wire();
+    const channel = new Channel(wire, () => undefined);
+    channel.send(1, FrameKind.RESPONSE, Buffer.alloc(10));
+    channel.send(2, FrameKind.RESPONSE, Buffer.alloc(20));
+    assert.equal(channel.bufferedBytes, 2 * 9 + 30);
+    await new Promise(setImmediate);
+    assert.equal(wire.written.length, 1);
+    assert.equal(channel.bufferedBytes, 0);
+  });
+});
+
+describe("encodeCall()", () => {
+  it("keeps operation, deadline and request", () => {
+    fc.assert(
+      fc.property(
+        fc.stringMatching(/^[a-zA-Z]{1,40}$/),
+        fc.oneof(fc.double({ noNaN: true }), fc.constant(Number.POSITIVE_INFINITY)),
+        fc.uint8Array(),
+        (operation, deadlineMs, request) => {
+          const decoded = decodeCall(encodeCall({ operation, deadlineMs }, request));
+          assert.deepEqual(decoded, { operation, deadlineMs, request: Buffer.from(request) });
+        },
+      ),
+    );
+  });
+});
+
+describe("stringField()", () => {
+  it("finds the text of a field among any others", () => {
+    fc.assert(
+      fc.property(fc.string(), fc.string(), fc.string(), fc.nat(), (sql, transactionId, requestId, maxRows) => {
+        const bytes = toBinary(
+          ExecuteRequestSchema,
+          create(ExecuteRequestSchema, { sql, transactionId, requestId, maxRows, parameters: [{}, {}] }),
+        );
+        assert.equal(stringField(bytes, RequestField.SQL), Buffer.from(sql).toString());
+        assert.equal(stringField(bytes, RequestField.TRANSACTION_ID), Buffer.from(transactionId).toString());
+        assert.equal(stringField(bytes, RequestField.REQUEST_ID), Buffer.from(requestId).toString());
+      }),
+    );
+  });
+
+  it("takes any bytes without failing", () => {
+    fc.assert(
+      fc.property(fc.uint8Array(), (bytes) => {
+        assert.equal(typeof stringField(bytes, RequestField.REQUEST_ID), "string");
+      }),
+    );
+  });
+
+  it("finds nothing in a message between two worker processes, which is no protobuf", () => {
+    fc.assert(
+      fc.property(fc.anything({ withBigInt: true }), (value) => {
+        let bytes: Buffer;
+        try {
+          bytes = serialize(value);
+        } catch {
+          return; // a value that cannot be cloned
+        }
+        assert.equal(stringField(bytes, RequestField.REQUEST_ID), "");
+        assert.equal(stringField(bytes, RequestField.TRANSACTION_ID), "");
+      }),
+    );
+  });
+});

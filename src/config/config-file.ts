@@ -51,7 +51,7 @@ export function readConfigFile(named?: string): ConfigFile | undefined {
   try {
     json = JSON.parse(content);
   } catch (error) {
-    throw invalid(path, `is not JSON: ${messageOf(error)}`, "Correct the file.", error);
+    throw invalid(path, `is not JSON: ${describeSyntaxError(content, error)}`, "Correct the file.", error);
   }
 
   const parsed = document.safeParse(json);
@@ -80,6 +80,13 @@ function invalid(path: string, what: string, hint: string, cause: unknown): Driv
 
 function hasCode(error: unknown, code: string): boolean {
   return error instanceof Error && "code" in error && error.code === code;
+}
+
+/** Line and column in front of what the engine says, which only counts characters. */
+function describeSyntaxError(content: string, error: unknown): string {
+  const [, what = messageOf(error), position] = /^(.*?) in JSON at position (\d+)/.exec(messageOf(error)) ?? [];
+  const before = content.slice(0, position === undefined ? content.length : Number(position)).split("\n");
+  return `line ${before.length}, column ${(before.at(-1)?.length ?? 0) + 1}: ${what}`;
 }
 
 function messageOf(error: unknown): string {

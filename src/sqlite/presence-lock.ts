@@ -1,5 +1,6 @@
+import Database from "better-sqlite3";
 import { DriverError } from "../errors.js";
-import { type Connection, openConnection } from "./connection.js";
+import type { Connection } from "./connection.js";
 import { fromSqliteError } from "./errors.js";
 import { besideDatabase, readPresenceNote } from "./presence-note.js";
 
@@ -48,11 +49,14 @@ export async function acquirePresence(databasePath: string, mode: PresenceMode, 
   return { release: () => connection.close() };
 }
 
+/** Without the PRAGMAs of a connection: some of them read the file, which is what has to be tried. */
 function openLockFile(databasePath: string): Connection {
   const path = besideDatabase(databasePath, "lock");
-  const connection = openConnection(path, { role: "migration", mustExist: false });
-  connection.pragma("busy_timeout = 0");
-  return connection;
+  try {
+    return new Database(path, { timeout: 0 });
+  } catch (error) {
+    throw unusable(path, error);
+  }
 }
 
 function tryLock(connection: Connection, mode: PresenceMode): boolean {
@@ -61,14 +65,18 @@ function tryLock(connection: Connection, mode: PresenceMode): boolean {
     return true;
   } catch (error) {
     if (connection.inTransaction) connection.exec("ROLLBACK");
-    const known = fromSqliteError(error);
-    if (known.reason === "DATABASE_BUSY") return false;
+    if (fromSqliteError(error).reason === "DATABASE_BUSY") return false;
     connection.close();
-    throw new DriverError(known.reason, `The lock file ${connection.name} cannot be used: ${known.message}.`, {
-      hint: "If no driver runs, remove it.",
-      cause: error,
-    });
+    throw unusable(connection.name, error);
   }
+}
+
+function unusable(path: string, error: unknown): DriverError {
+  const { reason, message } = fromSqliteError(error);
+  return new DriverError(reason, `The lock file ${path} cannot be used: ${message}.`, {
+    hint: "If no driver runs, remove it.",
+    cause: error,
+  });
 }
 
 function busy(databasePath: string, mode: PresenceMode): DriverError {

@@ -27,11 +27,17 @@ function compiledPath(script: string): string {
 export function startProgram(
   script: string,
   args: readonly string[],
-  options: { readonly cwd?: string; readonly environment?: Readonly<Record<string, string>> } = {},
+  options: {
+    readonly cwd?: string;
+    readonly environment?: Readonly<Record<string, string>>;
+    /** A process group of its own, as a terminal makes one, that can be sent a signal. */
+    readonly isGroupLeader?: boolean;
+  } = {},
 ): RunningProgram {
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("CODE_ANALYSIS_"));
   const child = spawn(process.execPath, [compiledPath(script), ...args], {
     ...(options.cwd !== undefined && { cwd: options.cwd }),
+    detached: options.isGroupLeader === true,
     env: { ...Object.fromEntries(inherited), ...options.environment },
   });
   const said = { stdout: "", stderr: "" };

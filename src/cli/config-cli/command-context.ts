@@ -5,6 +5,8 @@ import type { Supervisor } from "./supervision.js";
 export interface CommandContext {
   readonly terminal: Terminal;
   readonly supervisor: Supervisor;
+  /** Writes one sentence to stderr, marked as an error. */
+  reportError(sentence: string): void;
   /** Aborted when the user wants the command to end; noticed wherever it does not run inside SQLite. */
   readonly signal: AbortSignal;
 }

@@ -9,7 +9,7 @@ import { ExitCode, exitCodeOf } from "./exit-code.js";
 import { runSchema, type SchemaFlags } from "./schema-command.js";
 
 /** What the program needs beside. */
-export interface ProgramOptions extends CommandContext {
+export interface ProgramOptions extends Omit<CommandContext, "reportError"> {
   readonly version: string;
 }
 
@@ -37,7 +37,12 @@ Exit codes:
  */
 export async function runProgram(argv: readonly string[], options: ProgramOptions): Promise<number> {
   let exitCode: number = ExitCode.OK;
-  const program = createProgram(options, (code) => {
+  const style = createStyler(options.terminal.stderr);
+  const context: CommandContext = {
+    ...options,
+    reportError: (sentence) => options.terminal.stderr.write(`${style(["bold", "red"], "error:")} ${sentence}\n`),
+  };
+  const program = createProgram(context, options.version, (code) => {
     exitCode = code;
   });
   try {
@@ -45,29 +50,30 @@ export async function runProgram(argv: readonly string[], options: ProgramOption
     return exitCode;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? ExitCode.OK : ExitCode.FAILED;
-    return report(DriverError.from(error), argv, options);
+    return report(DriverError.from(error), argv, context);
   }
 }
 
-function report(error: DriverError, argv: readonly string[], { terminal, signal }: ProgramOptions): number {
+function report(
+  error: DriverError,
+  argv: readonly string[],
+  { terminal, signal, reportError }: CommandContext,
+): number {
   // Doctor has no code of its own for a busy database.
   const exitCode = argv[0] === "doctor" && error.reason === "DATABASE_BUSY" ? ExitCode.FAILED : exitCodeOf(error);
   if (argv.includes("--json")) {
     terminal.stdout.write(`${JSON.stringify({ exitCode, error: error.toJSON() }, null, 2)}\n`);
   }
   // Whoever sent the signal is told by the supervising process.
-  if (!signal.aborted) {
-    const style = createStyler(terminal.stderr);
-    terminal.stderr.write(`${style(["bold", "red"], "error:")} ${error.sentence}\n`);
-  }
+  if (!signal.aborted) reportError(error.sentence);
   return exitCode;
 }
 
-function createProgram(options: ProgramOptions, onExitCode: (exitCode: number) => void): Command {
-  const { terminal } = options;
+function createProgram(context: CommandContext, version: string, onExitCode: (exitCode: number) => void): Command {
+  const { terminal } = context;
   const program = new Command(PROGRAM)
     .description("Examines a SQLite database of code-analysis-driver and migrates its schema without losing a row.")
-    .version(options.version)
+    .version(version)
     .exitOverride()
     .configureOutput({
       writeOut: (text) => terminal.stdout.write(text),
@@ -107,7 +113,7 @@ function createProgram(options: ProgramOptions, onExitCode: (exitCode: number) =
     .option("--online", "Migrate beside a running driver: its reads go on, its writes wait.")
     .option("--wait <SECONDS>", "How long to wait while somebody has the database. [default: 0]", parseSeconds)
     .action(async ({ wait = 0, ...flags }: Omit<SchemaFlags, "waitMs"> & { readonly wait?: number }) =>
-      onExitCode(await runSchema({ ...flags, waitMs: wait * 1_000 }, options)),
+      onExitCode(await runSchema({ ...flags, waitMs: wait * 1_000 }, context)),
     );
 
   withDatabase(
@@ -115,7 +121,7 @@ function createProgram(options: ProgramOptions, onExitCode: (exitCode: number) =
   )
     .option("--fix", "Heal what can be healed without losing a row.")
     .option("--json", "Print one JSON document.")
-    .action(async (flags: DoctorFlags) => onExitCode(await runDoctor(flags, options)));
+    .action(async (flags: DoctorFlags) => onExitCode(await runDoctor(flags, context)));
 
   command("generate", "Write a config file with every option, its default and its meaning.", "")
     .option("--out <FILE>", "Create this file. [default: stdout]")

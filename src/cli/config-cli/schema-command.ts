@@ -64,6 +64,9 @@ export async function runSchema(flags: SchemaFlags, context: CommandContext): Pr
     if (flags.json === true) {
       context.terminal.stdout.write(`${JSON.stringify(outcomeDocument(path, outcome), null, 2)}\n`);
     }
+    for (const { message, hint } of outcome.plan.problems) {
+      context.reportError(hint === undefined ? message : `${message} ${hint}`);
+    }
     return outcome.exitCode;
   } finally {
     removePresenceNote(path, process.pid);

@@ -136,13 +136,17 @@ function endOf(child: ChildProcess): Promise<ProcessEnd> {
   });
 }
 
-/** Reading is enough: SQLite undoes first what a killed process left in a journal (https://sqlite.org/lockingv3.html). */
+/**
+ * Reading is enough: SQLite undoes first what a killed process left in a journal (https://sqlite.org/lockingv3.html). But it
+ * leaves a journal that was begun and not used; a transaction that writes takes it over, and its rollback deletes it.
+ */
 async function rollBack(databasePath: string): Promise<void> {
   // Loaded here because it is hardly ever needed, and would slow down every start.
   const { openConnection } = await import("../../sqlite/connection.js");
   try {
     const connection = openConnection(databasePath, { role: "migration" });
-    connection.pragma("schema_version");
+    const version = Number(connection.pragma("user_version", { simple: true }));
+    connection.exec(`BEGIN IMMEDIATE; PRAGMA user_version = ${version}; ROLLBACK`);
     connection.close();
   } catch (error) {
     process.stderr.write(`${DriverError.from(error).sentence} It is rolled back when it is next opened.\n`);

@@ -27,7 +27,7 @@ export interface ContentInput {
   /** True when the file has no rows yet. */
   readonly isNew: boolean;
   /** The id of the row of each definition. */
-  readonly ids: Int32Array;
+  readonly ids: Float64Array;
   /** As `FileBindings.scopes`. */
   readonly scopes: readonly (string | null)[];
 }
@@ -68,6 +68,15 @@ interface Entry {
   readonly line: number;
   readonly endLine: number;
 }
+
+/**
+ * The texts of all entities together are at most this many times the text of the file; real code needs three times. Functions
+ * nested a thousand deep would otherwise need the square of it.
+ */
+const MAX_TEXT_RATIO = 8;
+
+/** What an entity past that limit keeps of its text, in UTF-16 code units: its first line or two. */
+const CUT_TEXT_UNITS = 200;
 
 const INDEX_COLUMNS = "rowid, entity_type, entity_name, content, docstring";
 
@@ -243,17 +252,21 @@ function entriesOf({ file, fileId, ids, scopes }: ContentInput): Entry[] {
   };
   const entries: Entry[] = [{ ...whole, ...place }];
   const lineAt = lineCounter(text);
+  let budget = text.length * MAX_TEXT_RATIO;
   const seen = new Set<string>();
   for (const [index, definition] of definitions.entries()) {
     const entityId = ids[index] ?? 0;
     const key = `${definition.kind} ${entityId}`;
     if (seen.has(key)) continue;
     seen.add(key);
+    const { start, end } = definition;
+    const content = text.slice(start, end - start <= budget ? end : Math.min(end, start + CUT_TEXT_UNITS));
+    budget -= content.length;
     entries.push({
       type: definition.kind,
       entityId,
       entityName: definition.name,
-      content: text.slice(definition.start, definition.end),
+      content,
       docstring: definition.docstring,
       name: simpleName(definition),
       scope: scopes[index] ?? null,

@@ -56,6 +56,13 @@ interface Candidate {
   readonly line: number;
 }
 
+/** The definitions of one name that appeared in one file or vanished from it. */
+interface NameChange {
+  readonly fileId: number;
+  readonly path: string;
+  readonly definitions: NamedDefinition[];
+}
+
 interface StoredEdge {
   readonly id: number;
   readonly type: DefinitionKind;
@@ -218,25 +225,24 @@ export function createEdgeResolver(connection: Connection): EdgeResolver {
     connect(unconnected, lookup);
   }
 
-  /** The uses that a change of the definitions of one name in one file can concern. */
-  function usesConcerned(projectId: string, name: string, change: FileChange): Use[] {
+  /** The uses that a change of some definitions of `name`, all in the file at `path`, can concern. */
+  function usesConcerned(projectId: string, name: string, { fileId, path, definitions }: NameChange): Use[] {
     // Where other files have two or more definitions, there was no only one before, nor is there now.
     const decisive = TARGET_TYPES.filter(
       (type) =>
-        change.changed.some((definition) => definition.name === name && canMean(type, definition)) &&
-        onlyDefinition(projectId, name, type, change.fileId) !== "many",
+        definitions.some((definition) => canMean(type, definition)) &&
+        onlyDefinition(projectId, name, type, fileId) !== "many",
     );
     const uses = (decisive.length > 0 ? usesOfName : importedUsesOfName).all({ projectId, name });
     return uses.filter(
-      ({ targetType, origin }) =>
-        decisive.includes(targetType) || (origin !== null && couldBeInOrigin(change.relativePath, origin)),
+      ({ targetType, origin }) => decisive.includes(targetType) || (origin !== null && couldBeInOrigin(path, origin)),
     );
   }
 
   function resolveAll(projectId: string): void {
     deleteEdgesOfProject.run(projectId);
-    const lookup = createLookup(projectId);
-    for (const name of usedNames.all()) connect(usesOfName.all({ projectId, name }), lookup);
+    // A lookup for each name, so that memory does not grow with the project.
+    for (const name of usedNames.all()) connect(usesOfName.all({ projectId, name }), createLookup(projectId));
   }
 
   return {
@@ -246,16 +252,8 @@ export function createEdgeResolver(connection: Connection): EdgeResolver {
         return resolveAll(projectId);
       }
       const lookup = createLookup(projectId);
-      const changesOfName = new Map<string, FileChange[]>();
-      for (const change of changes) {
-        for (const name of new Set(change.changed.map((definition) => definition.name))) {
-          const same = changesOfName.get(name);
-          if (same === undefined) changesOfName.set(name, [change]);
-          else same.push(change);
-        }
-      }
       const changed = new Set(changes.map(({ fileId }) => fileId));
-      for (const [name, [first, ...others]] of changesOfName) {
+      for (const [name, [first, ...others]] of changesByName(changes)) {
         // Two changed files: how many definitions there were before cannot be told from one of them.
         const isSingle = first !== undefined && others.length === 0;
         const uses = isSingle ? usesConcerned(projectId, name, first) : usesOfName.all({ projectId, name });
@@ -276,6 +274,20 @@ export function createEdgeResolver(connection: Connection): EdgeResolver {
 function canMean(target: TargetType, { type, scope }: NamedDefinition): boolean {
   if (target === "method") return scope !== "" && type !== "class";
   return scope === "" && (type === "class" || (target === "function" && type === "function"));
+}
+
+function changesByName(changes: readonly FileChange[]): Map<string, NameChange[]> {
+  const byName = new Map<string, NameChange[]>();
+  for (const { fileId, relativePath: path, changed } of changes) {
+    for (const definition of changed) {
+      const ofName = byName.get(definition.name) ?? [];
+      byName.set(definition.name, ofName);
+      const last = ofName.at(-1);
+      if (last?.fileId === fileId) last.definitions.push(definition);
+      else ofName.push({ fileId, path, definitions: [definition] });
+    }
+  }
+  return byName;
 }
 
 function isSameEntity(a: Candidate, b: Candidate): boolean {

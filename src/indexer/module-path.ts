@@ -26,7 +26,7 @@ const SEPARATOR_OF_LANGUAGE: Readonly<Record<string, RegExp>> = {
 };
 
 /** `src/pkg/store.ts` → `["src", "pkg", "store"]`; a package's index file has the parts of its directory. */
-export function partsOfPath(relativePath: string): string[] {
+function partsOfPath(relativePath: string): string[] {
   const parts = relativePath.split("/");
   const file = parts.pop() ?? "";
   const dot = file.indexOf(".", 1);

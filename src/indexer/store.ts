@@ -1,8 +1,8 @@
 import type { Connection } from "../sqlite/connection.js";
 import { type BoundValue, createRowInserter } from "../sqlite/row-inserter.js";
 import { createContentStore } from "./content-store.js";
-import type { Definition, DefinitionKind, IndexingErrorType, ParsedFile, Problem } from "./entities.js";
-import { type EntityPlan, planEntities, representatives, type StoredEntity } from "./entity-rows.js";
+import { createDefinitionStore } from "./definition-store.js";
+import type { DefinitionKind, IndexingErrorType, ParsedFile, Problem } from "./entities.js";
 import { createFailureStore } from "./failure-store.js";
 import { type Binding, bindNames, type FileBindings } from "./name-binding.js";
 
@@ -79,6 +79,8 @@ export interface FileStore {
   storeFile(file: StoredFileInput): StoredFile;
   /** Stores why a file could not be indexed, in place of what was stored before; the file's other rows stay as they are. */
   storeFailure(projectId: string, relativePath: string, type: IndexingErrorType, message: string): void;
+  /** Forgets the error of a file that is gone without ever having been indexed. */
+  clearFailure(projectId: string, relativePath: string): void;
   /** Deletes the file, all its rows, those of other services too, and its indexing error; null when it is not there. */
   removeFile(projectId: string, path: string): FileChange | null;
   /** The file, or null; a file that another service has marked as deleted counts as absent. */
@@ -95,21 +97,10 @@ const FILE_COLUMNS = `id, path, relative_path AS relativePath, content_hash AS c
 /** Tables whose rows of a file are deleted and written anew, since nothing refers to them. */
 const REPLACED_TABLES = ["entity_cross_ref", "imports", "usages", "class_bases"] as const;
 
-const ENTITY_TABLES = { class: "classes", method: "methods", function: "functions" } as const;
-
 /** Prepares all statements for `connection`. */
 export function createFileStore(connection: Connection): FileStore {
   const content = createContentStore(connection);
-  const insertClasses = createRowInserter(connection, "classes", [
-    ...["id", "file_id", "name", "line", "end_line", "docstring", "bases"],
-  ]);
-  const insertMethods = createRowInserter(connection, "methods", [
-    ...["id", "class_id", "name", "line", "end_line", "args", "docstring"],
-    ...["is_abstract", "has_pass", "has_not_implemented", "complexity"],
-  ]);
-  const insertFunctions = createRowInserter(connection, "functions", [
-    ...["id", "file_id", "name", "line", "end_line", "args", "docstring", "complexity"],
-  ]);
+  const definitions = createDefinitionStore(connection);
   const insertImports = createRowInserter(connection, "imports", [
     ...["file_id", "name", "module", "import_type", "line", "alias"],
   ]);
@@ -148,45 +139,6 @@ export function createFileStore(connection: Connection): FileStore {
     connection.prepare<[number]>(`DELETE FROM main.${table} WHERE file_id = ?`),
   );
   const failures = createFailureStore(connection);
-  const selectEntities = {
-    class: connection.prepare<[number], StoredEntity>(
-      "SELECT id, name, line, 0 AS classId FROM main.classes WHERE file_id = ?",
-    ),
-    method: connection.prepare<[number], StoredEntity>(
-      `SELECT m.id, m.name, m.line, m.class_id AS classId FROM main.classes c JOIN main.methods m ON m.class_id = c.id
-       WHERE c.file_id = ?`,
-    ),
-    function: connection.prepare<[number], StoredEntity>(
-      "SELECT id, name, line, 0 AS classId FROM main.functions WHERE file_id = ?",
-    ),
-  };
-  const deleteEntity = {
-    class: connection.prepare<[number]>("DELETE FROM main.classes WHERE id = ?"),
-    method: connection.prepare<[number]>("DELETE FROM main.methods WHERE id = ?"),
-    function: connection.prepare<[number]>("DELETE FROM main.functions WHERE id = ?"),
-  };
-  const updateClass = connection.prepare<BoundValue[]>(
-    "UPDATE main.classes SET line = ?, end_line = ?, docstring = ?, bases = ? WHERE id = ?",
-  );
-  const updateMethod = connection.prepare<BoundValue[]>(
-    `UPDATE main.methods SET line = ?, end_line = ?, args = ?, docstring = ?, is_abstract = ?, has_pass = ?,
-       has_not_implemented = ?, complexity = ? WHERE id = ?`,
-  );
-  const updateFunction = connection.prepare<BoundValue[]>(
-    "UPDATE main.functions SET line = ?, end_line = ?, args = ?, docstring = ?, complexity = ? WHERE id = ?",
-  );
-  // AUTOINCREMENT never gives an id twice; the ids given here must not either.
-  const nextId = new Map(
-    Object.values(ENTITY_TABLES).map((table) => [
-      table,
-      connection
-        .prepare<[], number>(
-          `SELECT 1 + max(coalesce((SELECT max(id) FROM main.${table}), 0),
-             coalesce((SELECT seq FROM main.sqlite_sequence WHERE name = '${table}'), 0))`,
-        )
-        .pluck(),
-    ]),
-  );
   const count = connection.prepare<[number], RowCounts>(
     `SELECT (SELECT count(*) FROM main.classes WHERE file_id = f.id) AS classes,
        (SELECT count(*) FROM main.classes c JOIN main.methods m ON m.class_id = c.id WHERE c.file_id = f.id) AS methods,
@@ -198,59 +150,7 @@ export function createFileStore(connection: Connection): FileStore {
      FROM (SELECT ? AS id) f`,
   );
 
-  /** Brings one table to the wanted definitions; what is gone goes first, so that nothing stands in the way on its line. */
-  function writeEntities(
-    kind: Definition["kind"],
-    fileId: number,
-    isNew: boolean,
-    definitions: readonly Definition[],
-    wanted: Parameters<typeof planEntities>[0],
-  ): EntityPlan {
-    const stored = isNew ? [] : selectEntities[kind].all(fileId);
-    if (wanted.length === 0 && stored.length === 0) return { ids: new Map(), added: [], kept: [], vanished: [] };
-    const plan = planEntities(wanted, stored, nextId.get(ENTITY_TABLES[kind])?.get() ?? 1);
-    for (const id of plan.vanished) deleteEntity[kind].run(id);
-    const classOf = new Map(wanted.map(({ index, classId }) => [index, classId]));
-    for (const { index, id } of plan.kept) {
-      const definition = definitions[index];
-      if (definition === undefined) continue;
-      if (kind === "class") updateClass.run(...classValues(definition), id);
-      else if (kind === "method") updateMethod.run(...methodValues(definition), id);
-      else updateFunction.run(...functionValues(definition), id);
-    }
-    const rows: BoundValue[] = [];
-    for (const index of plan.added) {
-      const definition = definitions[index];
-      const id = plan.ids.get(index);
-      if (definition === undefined || id === undefined) continue;
-      if (kind === "class") rows.push(id, fileId, definition.name, ...classValues(definition));
-      else if (kind === "method") rows.push(id, classOf.get(index) ?? 0, definition.name, ...methodValues(definition));
-      else rows.push(id, fileId, definition.name, ...functionValues(definition));
-    }
-    const inserter = { class: insertClasses, method: insertMethods, function: insertFunctions }[kind];
-    inserter.insert(rows);
-    return plan;
-  }
-
-  function writeDefinitions(fileId: number, isNew: boolean, { definitions }: ParsedFile): Int32Array {
-    const standsFor = representatives(definitions);
-    const ids = new Int32Array(definitions.length);
-    for (const kind of ["class", "method", "function"] as const) {
-      const wanted = [];
-      for (const [index, definition] of definitions.entries()) {
-        if (definition.kind !== kind || standsFor[index] !== index) continue;
-        const classId = definition.classIndex === null ? 0 : (ids[definition.classIndex] ?? 0);
-        wanted.push({ index, name: definition.name, line: definition.line, classId });
-      }
-      const plan = writeEntities(kind, fileId, isNew, definitions, wanted);
-      for (const [index, definition] of definitions.entries()) {
-        if (definition.kind === kind) ids[index] = plan.ids.get(standsFor[index] ?? index) ?? 0;
-      }
-    }
-    return ids;
-  }
-
-  function writeNames(fileId: number, parsed: ParsedFile, bindings: FileBindings, ids: Int32Array): number {
+  function writeNames(fileId: number, parsed: ParsedFile, bindings: FileBindings, ids: Float64Array): number {
     const { definitions } = parsed;
     const edges: BoundValue[] = [];
     let edgeCount = 0;
@@ -301,7 +201,6 @@ export function createFileStore(connection: Connection): FileStore {
   return {
     storeFile(file) {
       const { parsed, projectId, relativePath } = file;
-      const { definitions } = parsed;
       const before = findAnyFile.get(projectId, file.path);
       const columns: BoundValue[] = [relativePath, parsed.lineCount, file.lastModified];
       columns.push(parsed.docstring === null ? 0 : 1, file.contentHash, parsed.language, file.size);
@@ -315,7 +214,7 @@ export function createFileStore(connection: Connection): FileStore {
       }
       const isNew = before === undefined;
       const bindings = bindNames(parsed, relativePath);
-      const ids = writeDefinitions(fileId, isNew, parsed);
+      const { ids, counts } = definitions.write(fileId, isNew, parsed.definitions);
       const edgeCount = writeNames(fileId, parsed, bindings, ids);
       const imports: BoundValue[] = [];
       for (const { name, module, type, line, alias } of parsed.imports) {
@@ -325,21 +224,14 @@ export function createFileStore(connection: Connection): FileStore {
       const stored = content.write({ file, fileId, isNew, ids, scopes: bindings.scopes });
       storeProblem(projectId, relativePath, parsed.problems[0]);
 
-      const perKind = { class: 0, method: 0, function: 0 };
-      const seen = new Set<string>();
-      for (const [index, { kind }] of definitions.entries()) {
-        const key = `${kind} ${ids[index]}`;
-        if (!seen.has(key)) perKind[kind]++;
-        seen.add(key);
-      }
       return {
         fileId,
         relativePath,
         changed: stored.changed,
         counts: {
-          classes: perKind.class,
-          methods: perKind.method,
-          functions: perKind.function,
+          classes: counts.class,
+          methods: counts.method,
+          functions: counts.function,
           imports: parsed.imports.length,
           usages: parsed.usages.length,
           content: stored.rows,
@@ -349,6 +241,8 @@ export function createFileStore(connection: Connection): FileStore {
     },
 
     storeFailure: failures.store,
+
+    clearFailure: failures.clear,
 
     removeFile(projectId, path) {
       const file = findAnyFile.get(projectId, path);
@@ -369,20 +263,6 @@ export function createFileStore(connection: Connection): FileStore {
       return counts ?? { classes: 0, methods: 0, functions: 0, imports: 0, usages: 0, content: 0, crossReferences: 0 };
     },
   };
-}
-
-function classValues({ line, endLine, docstring, bases }: Definition): BoundValue[] {
-  return [line, endLine, docstring, JSON.stringify(bases)];
-}
-
-function functionValues({ line, endLine, parameters, docstring, complexity }: Definition): BoundValue[] {
-  return [line, endLine, JSON.stringify(parameters), docstring, complexity];
-}
-
-function methodValues(definition: Definition): BoundValue[] {
-  const { line, endLine, parameters, docstring, isAbstract, hasPass, hasNotImplemented, complexity } = definition;
-  const flags = [isAbstract, hasPass, hasNotImplemented].map(Number);
-  return [line, endLine, JSON.stringify(parameters), docstring, ...flags, complexity];
 }
 
 /** `callee_name` and `origin` of a use. */

@@ -1,4 +1,14 @@
-import { closeSync, constants, fstatSync, lstatSync, openSync, readSync, realpathSync, type Stats } from "node:fs";
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readlinkSync,
+  readSync,
+  realpathSync,
+  type Stats,
+} from "node:fs";
 import { isAbsolute, relative, resolve, sep } from "node:path";
 import { DriverError } from "../errors.js";
 
@@ -72,7 +82,7 @@ export function readInProject(root: string, filePath: string, maxBytes: number):
   try {
     const opened = fstatSync(descriptor);
     if (!opened.isFile()) throw new DriverError("FILE_NOT_FOUND", `${filePath} is not a regular file.`);
-    assertUnmoved(root, filePath, place, opened);
+    assertUnmoved(root, filePath, place, descriptor, opened);
     return { ...place, bytes: readAll(descriptor, Math.min(opened.size, maxBytes), maxBytes), mtimeMs: opened.mtimeMs };
   } catch (error) {
     throw error instanceof DriverError ? error : fileError(error, filePath);
@@ -81,11 +91,21 @@ export function readInProject(root: string, filePath: string, maxBytes: number):
   }
 }
 
-/** O_NOFOLLOW looks at the last part of a path only: a directory above could have become a link since it was resolved. */
-function assertUnmoved(root: string, filePath: string, place: ProjectPath, opened: Stats): void {
-  const now = resolveInProject(root, filePath);
-  const found = lstatSync(now.path);
-  if (now.path !== place.path || found.ino !== opened.ino || found.dev !== opened.dev) {
+/**
+ * O_NOFOLLOW looks at the last part of a path only: a directory above could have become a link since the path was resolved.
+ * Linux tells where the opened file really is (proc(5), /proc/pid/fd); paths alone cannot, since they can be exchanged back.
+ * Elsewhere the path is resolved once more, which leaves a narrow gap for somebody who may write into the project.
+ */
+function assertUnmoved(root: string, filePath: string, place: ProjectPath, descriptor: number, opened: Stats): void {
+  let isSame: boolean;
+  try {
+    isSame = readlinkSync(`/proc/self/fd/${descriptor}`) === place.path;
+  } catch {
+    const now = resolveInProject(root, filePath);
+    const found = lstatSync(now.path);
+    isSame = now.path === place.path && found.ino === opened.ino && found.dev === opened.dev;
+  }
+  if (!isSame) {
     throw new DriverError("FILE_NOT_FOUND", `${filePath} was replaced while it was read.`, { hint: "Try again." });
   }
 }

@@ -5,7 +5,7 @@ import { inMain, quoteIdentifier } from "./identifiers.js";
 export type BoundValue = string | number | bigint | Buffer | null;
 
 /** Rows of one INSERT statement, largest first: most of the cost of a short row is the call into SQLite. */
-const CHUNK_ROWS = [64, 8, 1] as const;
+const CHUNK_ROWS = [16, 1] as const;
 
 /** Inserts rows into one table with few calls. Belongs to its connection and, like it, to one thread. */
 export interface RowInserter {

@@ -136,7 +136,9 @@ async function followEdits(seed: number): Promise<number> {
   try {
     for (let step = 0; step < EDITS; step++) {
       const paths = new Set<string>();
-      for (let n = random.chance(0.7) ? 1 : 4; n > 0; n--) for (const path of edit(random, files)) paths.add(path);
+      // First a project of many files, so that later changes are of a small part of it, then one, two or several edits.
+      for (let n = step === 0 ? 16 : random.pick([1, 1, 1, 2, 2, 5]); n > 0; n--)
+        for (const path of edit(random, files)) paths.add(path);
       // Either each file with its edges, as IndexFile does, or all files first and the edges at the end, as IndexProject does.
       const isTogether = random.chance(0.4);
       const changes: FileChange[] = [];

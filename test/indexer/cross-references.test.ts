@@ -236,6 +236,21 @@ describe("edges between files", () => {
     project.close();
   });
 
+  it("are right when several files of many change before edges are resolved once", async () => {
+    const project = new IndexedProject();
+    const others = Array.from({ length: 12 }, (_, n): [string, string] => [`other${n}.py`, `def o${n}(): pass\n`]);
+    const definer = (name: string): [string, string] => [`${name}.py`, `class ${name}:\n    def common(self): pass\n`];
+    await project.index([...others, ["use.py", CALLER("x.common()")], definer("A")]);
+    const unique = edgesIn(project);
+    assert.deepEqual(unique, ["use.py:main -call-> A.py:A.common"]);
+    // Each of the two new definitions sees two others; before there was one.
+    project.resolve([await project.write(...definer("B")), await project.write(...definer("C"))]);
+    assert.deepEqual(edgesIn(project), []);
+    project.resolve([project.remove("B.py"), project.remove("C.py")].filter((change) => change !== null));
+    assert.deepEqual(edgesIn(project), unique);
+    project.close();
+  });
+
   it("look at no more than the uses that a change concerns", async () => {
     const project = new IndexedProject();
     const users = Array.from({ length: 40 }, (_, n): [string, string] => [`use${n}.py`, CALLER("x.common()")]);

@@ -224,6 +224,18 @@ describe("storeFile()", () => {
     ]);
   });
 
+  it("does not store the square of a deeply nested file", async () => {
+    const depth = 2_000;
+    const text = Array.from({ length: depth }, (_, n) => `function f${n}() {\n`).join("") + "}".repeat(depth);
+    const { counts } = await project.write("deep.js", text);
+    assert.equal(counts.functions, depth);
+    const [[units]] = all("SELECT sum(length(content)) FROM code_content") as [[number]];
+    assert.ok(units < text.length * 9 + depth * 200, `${units} for ${text.length}`);
+    const [[ordinary]] = all("SELECT length(content) FROM code_content WHERE entity_name = 'f0'") as [[number]];
+    assert.equal(ordinary, text.length);
+    project.assertFullTextIsWhole();
+  });
+
   it("leaves every row as it was when the transaction is rolled back", async () => {
     await project.index([["a.py", SOURCE]]);
     const before = dumpIndex(project.connection);
@@ -270,6 +282,18 @@ describe("storeFailure()", () => {
     assert.deepEqual(errors, [
       JSON.stringify({ project_id: "p", file_path: "a.py", error_type: "too_large", error_message: "it is too_large" }),
     ]);
+    project.close();
+  });
+});
+
+describe("clearFailure()", () => {
+  it("forgets the error of one file", () => {
+    const project = new IndexedProject();
+    inTransaction(project.connection, () => {
+      for (const path of ["a.py", "b.py"]) project.store.storeFailure("p", path, "timeout", "slow");
+      project.store.clearFailure("p", "a.py");
+    });
+    assert.equal(dumpIndex(project.connection).indexing_errors?.length, 1);
     project.close();
   });
 });

@@ -6,7 +6,7 @@ import { type Connection, openConnection } from "../../../src/sqlite/connection.
 import { acquirePresence } from "../../../src/sqlite/presence-lock.js";
 import { readPresenceNote } from "../../../src/sqlite/presence-note.js";
 import { startConfigCli } from "../../support/config-cli.js";
-import { scratchDirectory } from "../../support/new-database.js";
+import { scratchDirectory } from "../../support/scratch.js";
 import { type Snapshot, snapshot } from "../../support/snapshot.js";
 import { useTempFolder } from "../../support/temp-folder.js";
 

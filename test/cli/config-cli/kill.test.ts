@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { type Connection, openConnection } from "../../../src/sqlite/connection.js";
 import { acquirePresence } from "../../../src/sqlite/presence-lock.js";
 import { fillDatabase, interruptNaiveMigration } from "../../recovery/full-database.js";
-import { scratchDirectory } from "../../support/new-database.js";
+import { scratchDirectory } from "../../support/scratch.js";
 import { type Snapshot, snapshot } from "../../support/snapshot.js";
 
 const PROGRAM = fileURLToPath(new URL("../../../src/bin/config-cli.js", import.meta.url));

@@ -1,25 +1,10 @@
 import type { Connection } from "../sqlite/connection.js";
 import { type BoundValue, createRowInserter } from "../sqlite/row-inserter.js";
 import { createContentStore } from "./content-store.js";
-import type { Definition, DefinitionKind, IndexingErrorType, ParsedFile, Problem } from "./entities.js";
+import type { Definition, IndexingErrorType, ParsedFile, Problem } from "./entities.js";
 import { type EntityPlan, planEntities, representatives, type StoredEntity } from "./entity-rows.js";
 import { type Binding, bindNames, type FileBindings } from "./name-binding.js";
-
-/** One file as it is to be stored. */
-export interface StoredFileInput {
-  readonly projectId: string;
-  /** Absolute path, links resolved: the key of the file in its project. */
-  readonly path: string;
-  /** Path from the root directory of the project, divided by `/`. */
-  readonly relativePath: string;
-  /** In bytes, as read. */
-  readonly size: number;
-  /** Of the bytes as read. */
-  readonly contentHash: string;
-  /** Seconds since 1970, with fractions. */
-  readonly lastModified: number;
-  readonly parsed: ParsedFile;
-}
+import type { NamedDefinition, StoredFileInput } from "./stored-file.js";
 
 /** How many rows a file has in each table; `crossReferences` are the edges whose caller is in the file. */
 export interface RowCounts {
@@ -30,14 +15,6 @@ export interface RowCounts {
   readonly usages: number;
   readonly content: number;
   readonly crossReferences: number;
-}
-
-/** A definition as other files name it. */
-export interface NamedDefinition {
-  readonly type: DefinitionKind;
-  readonly name: string;
-  /** Its class, or empty at the top of the file. */
-  readonly scope: string;
 }
 
 /** A file whose rows were written: what `EdgeResolver.resolve()` must know to bring the edges of the project up to date. */
@@ -58,7 +35,10 @@ export interface IndexedFile {
   readonly id: number;
   readonly path: string;
   readonly relativePath: string | null;
-  /** Null in a database of another program until the file is indexed again. */
+  /**
+   * Of the bytes that its rows were made from; null when they must be made anew whatever the file contains: another program
+   * wrote them or has set `needs_chunking`, or the last attempt to index the file failed.
+   */
   readonly contentHash: string | null;
   readonly size: number | null;
   /** Seconds since 1970, with fractions. */
@@ -76,8 +56,11 @@ export interface FileStore {
    * stores the first of `parsed.problems` as one.
    */
   storeFile(file: StoredFileInput): StoredFile;
-  /** Stores why a file could not be indexed, in place of what was stored before; the file's other rows stay as they are. */
-  storeFailure(projectId: string, relativePath: string, type: IndexingErrorType, message: string): void;
+  /**
+   * Stores why the file at the absolute `path` could not be indexed, in place of what was stored before; the file's other rows
+   * stay as they are.
+   */
+  storeFailure(projectId: string, path: string, type: IndexingErrorType, message: string): void;
   /** Deletes the file, all its rows, those of other services too, and its indexing error; null when it is not there. */
   removeFile(projectId: string, path: string): FileChange | null;
   /** The file, or null; a file that another service has marked as deleted counts as absent. */
@@ -88,11 +71,18 @@ export interface FileStore {
   countRows(fileId: number): RowCounts;
 }
 
-const FILE_COLUMNS = `id, path, relative_path AS relativePath, content_hash AS contentHash, size,
-  last_modified AS lastModified`;
+/** A file that is indexed in part has its problem as an error too, but another attempt would find the same one. */
+const FILES = `SELECT f.id, f.path, f.relative_path AS relativePath, f.last_modified AS lastModified, i.size,
+    CASE WHEN f.needs_chunking IS NOT 1 AND NOT EXISTS (
+      SELECT 1 FROM main.indexing_errors e WHERE e.project_id = f.project_id AND e.file_path = f.path
+        AND e.error_type NOT IN ('syntax_error', 'decode_error')
+    ) THEN i.content_hash END AS contentHash
+  FROM main.files f LEFT JOIN main.indexed_files i ON i.file_id = f.id WHERE f.deleted IS NOT 1 AND f.project_id = ?`;
 
 /** Tables whose rows of a file are deleted and written anew, since nothing refers to them. */
-const REPLACED_TABLES = ["entity_cross_ref", "imports", "usages", "class_bases"] as const;
+const REPLACED_TABLES = ["entity_cross_ref", "imports", "usages", "external_uses"] as const;
+
+type ExternalBinding = Extract<Binding, { kind: "foreign" }>;
 
 const ENTITY_TABLES = { class: "classes", method: "methods", function: "functions" } as const;
 
@@ -110,14 +100,13 @@ export function createFileStore(connection: Connection): FileStore {
     ...["id", "file_id", "name", "line", "end_line", "args", "docstring", "complexity"],
   ]);
   const insertImports = createRowInserter(connection, "imports", [
-    ...["file_id", "name", "module", "import_type", "line", "alias"],
+    ...["file_id", "name", "module", "import_type", "line"],
   ]);
   const insertUsages = createRowInserter(connection, "usages", [
     ...["file_id", "line", "usage_type", "target_type", "target_class", "target_name", "context"],
-    ...["caller_type", "caller_id", "callee_name", "origin"],
   ]);
-  const insertBases = createRowInserter(connection, "class_bases", [
-    ...["file_id", "class_id", "line", "callee_name", "origin"],
+  const insertExternalUses = createRowInserter(connection, "external_uses", [
+    ...["file_id", "number", "line", "target_type", "caller_type", "caller_id", "name", "origin"],
   ]);
   const insertEdges = createRowInserter(connection, "entity_cross_ref", [
     ...["caller_class_id", "caller_method_id", "caller_function_id"],
@@ -125,22 +114,21 @@ export function createFileStore(connection: Connection): FileStore {
     ...["ref_type", "file_id", "line"],
   ]);
 
-  const findFile = connection.prepare<[string, string], IndexedFile>(
-    `SELECT ${FILE_COLUMNS} FROM main.files WHERE project_id = ? AND path = ? AND deleted IS NOT 1`,
-  );
-  const listFiles = connection.prepare<[string], IndexedFile>(
-    `SELECT ${FILE_COLUMNS} FROM main.files WHERE project_id = ? AND deleted IS NOT 1 ORDER BY path`,
-  );
+  const findFile = connection.prepare<[string, string], IndexedFile>(`${FILES} AND f.path = ?`);
+  const listFiles = connection.prepare<[string], IndexedFile>(`${FILES} ORDER BY f.path`);
   const findAnyFile = connection.prepare<[string, string], { id: number; relativePath: string | null }>(
     "SELECT id, relative_path AS relativePath FROM main.files WHERE project_id = ? AND path = ?",
   );
   const insertFile = connection.prepare<BoundValue[], { id: number }>(
-    `INSERT INTO main.files (relative_path, lines, last_modified, has_docstring, content_hash, language, size, project_id, path)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
+    `INSERT INTO main.files (relative_path, lines, last_modified, has_docstring, project_id, path)
+     VALUES (?, ?, ?, ?, ?, ?) RETURNING id`,
   );
   const updateFile = connection.prepare<BoundValue[]>(
-    `UPDATE main.files SET relative_path = ?, lines = ?, last_modified = ?, has_docstring = ?, content_hash = ?, language = ?,
-       size = ?, deleted = 0, needs_chunking = 0, updated_at = julianday('now') WHERE id = ?`,
+    `UPDATE main.files SET relative_path = ?, lines = ?, last_modified = ?, has_docstring = ?, deleted = 0,
+       needs_chunking = 0, updated_at = julianday('now') WHERE id = ?`,
+  );
+  const setIndexed = connection.prepare<[number, string, number, string | null]>(
+    "INSERT OR REPLACE INTO main.indexed_files (file_id, content_hash, size, language) VALUES (?, ?, ?, ?)",
   );
   const deleteFile = connection.prepare<[number]>("DELETE FROM main.files WHERE id = ?");
   const deleteRows = REPLACED_TABLES.map((table) =>
@@ -272,36 +260,43 @@ export function createFileStore(connection: Connection): FileStore {
       edgeCount++;
     };
 
+    const external: BoundValue[] = [];
+    let externalCount = 0;
+    const addExternal = (caller: number, binding: ExternalBinding, target: string, line: number): void => {
+      const { kind = null } = definitions[caller] ?? {};
+      external.push(fileId, externalCount, line, target, kind, ids[caller] ?? 0, binding.name, binding.origin);
+      externalCount++;
+    };
+
     const usages: BoundValue[] = [];
     for (const [index, usage] of parsed.usages.entries()) {
       const { line, type, targetType, targetClass, targetName, context, callerIndex } = usage;
-      const binding = bindings.usages[index];
       usages.push(fileId, line, type, targetType, targetClass, targetName, context);
-      usages.push(callerIndex === null ? null : (definitions[callerIndex]?.kind ?? null));
-      usages.push(callerIndex === null ? null : (ids[callerIndex] ?? null));
-      usages.push(...foreignName(binding));
-      if (binding?.kind === "local" && callerIndex !== null) {
+      const binding = bindings.usages[index];
+      if (callerIndex === null || binding === undefined) continue;
+      if (binding.kind === "foreign") {
+        addExternal(callerIndex, binding, targetType, line);
+      } else if (binding.kind === "local") {
         const isClass = definitions[binding.definition]?.kind === "class";
         addEdge(callerIndex, binding.definition, isClass ? "instantiation" : "call", line);
       }
     }
-    const bases: BoundValue[] = [];
     for (const [index, ofClass] of bindings.bases) {
       const line = definitions[index]?.line ?? 0;
       for (const binding of ofClass) {
-        if (binding.kind === "foreign") bases.push(fileId, ids[index] ?? 0, line, binding.name, binding.origin);
+        if (binding.kind === "foreign") addExternal(index, binding, "base", line);
         else if (binding.kind === "local") addEdge(index, binding.definition, "inherit", line);
       }
     }
     insertUsages.insert(usages);
-    insertBases.insert(bases);
+    insertExternalUses.insert(external);
     insertEdges.insert(edges);
     return edgeCount;
   }
 
-  function storeProblem(projectId: string, relativePath: string, problem: Problem | undefined): void {
-    if (problem === undefined) deleteError.run(projectId, relativePath);
-    else upsertError.run(projectId, relativePath, problem.type, problem.message);
+  function storeProblem(projectId: string, path: string, problem: Problem | undefined): void {
+    if (problem === undefined) deleteError.run(projectId, path);
+    else upsertError.run(projectId, path, problem.type, problem.message);
   }
 
   return {
@@ -310,7 +305,7 @@ export function createFileStore(connection: Connection): FileStore {
       const { definitions } = parsed;
       const before = findAnyFile.get(projectId, file.path);
       const columns: BoundValue[] = [relativePath, parsed.lineCount, file.lastModified];
-      columns.push(parsed.docstring === null ? 0 : 1, file.contentHash, parsed.language, file.size);
+      columns.push(parsed.docstring === null ? 0 : 1);
       let fileId: number;
       if (before === undefined) {
         fileId = insertFile.get(...columns, projectId, file.path)?.id ?? 0;
@@ -319,17 +314,16 @@ export function createFileStore(connection: Connection): FileStore {
         updateFile.run(...columns, fileId);
         for (const statement of deleteRows) statement.run(fileId);
       }
+      setIndexed.run(fileId, file.contentHash, file.size, parsed.language);
       const isNew = before === undefined;
       const bindings = bindNames(parsed, relativePath);
       const ids = writeDefinitions(fileId, isNew, parsed);
       const edgeCount = writeNames(fileId, parsed, bindings, ids);
       const imports: BoundValue[] = [];
-      for (const { name, module, type, line, alias } of parsed.imports) {
-        imports.push(fileId, name, module, type, line, alias);
-      }
+      for (const { name, module, type, line } of parsed.imports) imports.push(fileId, name, module, type, line);
       insertImports.insert(imports);
       const stored = content.write({ file, fileId, isNew, ids, scopes: bindings.scopes });
-      storeProblem(projectId, relativePath, parsed.problems[0]);
+      storeProblem(projectId, file.path, parsed.problems[0]);
 
       const perKind = { class: 0, method: 0, function: 0 };
       const seen = new Set<string>();
@@ -354,8 +348,8 @@ export function createFileStore(connection: Connection): FileStore {
       };
     },
 
-    storeFailure(projectId, relativePath, type, message) {
-      upsertError.run(projectId, relativePath, type, message);
+    storeFailure(projectId, path, type, message) {
+      upsertError.run(projectId, path, type, message);
     },
 
     removeFile(projectId, path) {
@@ -365,9 +359,8 @@ export function createFileStore(connection: Connection): FileStore {
       // Its rows here go before it: entity_cross_ref would only lose the file_id, and cascades need not look for the others.
       for (const statement of deleteRows) statement.run(file.id);
       deleteFile.run(file.id);
-      const relativePath = file.relativePath ?? path;
-      deleteError.run(projectId, relativePath);
-      return { fileId: file.id, relativePath, changed };
+      deleteError.run(projectId, path);
+      return { fileId: file.id, relativePath: file.relativePath ?? path, changed };
     },
 
     findFile: (projectId, path) => findFile.get(projectId, path) ?? null,
@@ -391,9 +384,4 @@ function methodValues(definition: Definition): BoundValue[] {
   const { line, endLine, parameters, docstring, isAbstract, hasPass, hasNotImplemented, complexity } = definition;
   const flags = [isAbstract, hasPass, hasNotImplemented].map(Number);
   return [line, endLine, JSON.stringify(parameters), docstring, ...flags, complexity];
-}
-
-/** `callee_name` and `origin` of a use. */
-function foreignName(binding: Binding | undefined): [string | null, string | null] {
-  return binding?.kind === "foreign" ? [binding.name, binding.origin] : [null, null];
 }

@@ -137,9 +137,9 @@ const ENTITY_COLUMNS = `s.id AS symbolId, s.entity_type AS kind, s.entity_id AS 
   coalesce(c.name, m.name, u.name, s.name) AS name, mc.name AS className, s.project_id AS projectId,
   f.relative_path AS relativePath, s.line, s.end_line AS endLine, coalesce(m.args, u.args) AS parameters, c.bases,
   coalesce(c.docstring, m.docstring, u.docstring, t.docstring) AS docstring,
-  coalesce(m.complexity, u.complexity, 0) AS complexity, f.language`;
+  coalesce(m.complexity, u.complexity, 0) AS complexity, i.language`;
 
-const ENTITY_JOINS = `JOIN main.files f ON f.id = s.file_id
+const ENTITY_JOINS = `JOIN main.files f ON f.id = s.file_id LEFT JOIN main.indexed_files i ON i.file_id = s.file_id
   LEFT JOIN main.classes c ON s.entity_type = 'class' AND c.id = s.entity_id
   LEFT JOIN main.methods m ON s.entity_type = 'method' AND m.id = s.entity_id
   LEFT JOIN main.classes mc ON mc.id = m.class_id

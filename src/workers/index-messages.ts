@@ -1,7 +1,7 @@
 import { deserialize, serialize } from "node:v8";
 import type { SerializedDriverError } from "../errors.js";
 import type { IndexingErrorType } from "../indexer/entities.js";
-import type { StoredFileInput } from "../indexer/store.js";
+import type { StoredFileInput } from "../indexer/stored-file.js";
 
 /** Asks a parser process for files of a project. */
 export interface IndexFilesRequest {

@@ -33,7 +33,9 @@ export function fillDatabase(connection: Connection): void {
     }
   }
   connection.exec("COMMIT");
-  connection.exec("INSERT INTO code_content_fts (code_content_fts) VALUES ('rebuild')");
+  for (const index of ["code_content_fts", "symbols_fts"]) {
+    connection.exec(`INSERT INTO ${index} (${index}) VALUES ('rebuild')`);
+  }
   connection.exec(DEPENDENTS);
 }
 

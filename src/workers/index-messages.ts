@@ -54,7 +54,7 @@ export interface FinishedProject {
 /** A file that could not be indexed; stored in `indexing_errors`. */
 export interface FileFailure {
   readonly projectId: string;
-  /** Absolute path. */
+  /** Absolute, links resolved; as the client gave it when no parser could tell. */
   readonly path: string;
   readonly type: IndexingErrorType;
   readonly error: SerializedDriverError;

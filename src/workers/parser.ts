@@ -14,7 +14,7 @@ import { parseSource } from "../indexer/parse.js";
 import { walkProject } from "../indexer/project-walk.js";
 import { createFileStore, type FileStore } from "../indexer/store.js";
 import { monotonicMs } from "../observability/clock.js";
-import { type ProjectFile, readInProject } from "../security/path-confinement.js";
+import { type ProjectFile, readInProject, resolveInProject } from "../security/path-confinement.js";
 import { openConnection, type Statement } from "../sqlite/connection.js";
 import { fromSqliteError } from "../sqlite/errors.js";
 import { announce, type WorkerCall, WorkerHost, workerOptions } from "./host.js";
@@ -133,11 +133,20 @@ async function indexFile(request: IndexFilesRequest, root: string, path: string)
     const error = fromSqliteError(thrown);
     const type = thrown instanceof IndexingError ? thrown.type : ERROR_TYPE_OF_REASON[error.reason];
     if (type !== undefined) {
-      const failure: FileFailure = { projectId, path, type, error: error.toJSON() };
+      const failure: FileFailure = { projectId, path: absolutePath(root, path), type, error: error.toJSON() };
       return fileResult(FileResultKind.FAILURE, encodeMessage(failure));
     }
     if (error.sqliteCode !== undefined) throw error;
     return fileResult(FileResultKind.REFUSED, encodeMessage(error.toJSON()));
+  }
+}
+
+/** The path by which `files` knows the file, or would; of one that is not there, as far as the name says. */
+function absolutePath(root: string, path: string): string {
+  try {
+    return resolveInProject(root, path).path;
+  } catch {
+    return resolve(root, path);
   }
 }
 

@@ -28,11 +28,16 @@ export class IndexedProject {
   readonly store: ReturnType<typeof createFileStore>;
   readonly edges: ReturnType<typeof createEdgeResolver>;
 
-  constructor(path = ":memory:", projects: readonly string[] = ["p"]) {
-    this.connection = openConnection(path, { role: "writer" });
-    this.connection.exec(SCHEMA);
-    for (const id of projects) {
-      this.connection.prepare("INSERT INTO projects (id, root_path) VALUES (?, ?)").run(id, `/${id}`);
+  /** @param database a path, or an open database that has the tables and projects already; closed with this object. */
+  constructor(database: string | Connection = ":memory:", projects: readonly string[] = ["p"]) {
+    if (typeof database === "string") {
+      this.connection = openConnection(database, { role: "writer" });
+      this.connection.exec(SCHEMA);
+      for (const id of projects) {
+        this.connection.prepare("INSERT INTO projects (id, root_path) VALUES (?, ?)").run(id, `/${id}`);
+      }
+    } else {
+      this.connection = database;
     }
     this.store = createFileStore(this.connection);
     this.edges = createEdgeResolver(this.connection);

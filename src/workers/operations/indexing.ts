@@ -1,7 +1,9 @@
+import { resolve } from "node:path";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { IndexFileResponseSchema } from "../../../gen/code_analysis/driver/v1/index_pb.js";
 import { createEdgeResolver, type EdgeResolver } from "../../indexer/cross-references.js";
 import { createFileStore, type FileChange, type FileStore } from "../../indexer/store.js";
+import type { Statement } from "../../sqlite/connection.js";
 import {
   decodeMessage,
   encodeMessage,
@@ -17,6 +19,8 @@ import type { ExclusiveOperation, WriteOperation } from "./operation.js";
 interface IndexWriter {
   readonly store: FileStore;
   readonly edges: EdgeResolver;
+  /** The root directory of a project. */
+  readonly findRoot: Statement<string, [string]>;
   /** Files whose edges to other files wait for the end of an IndexProject, by project. */
   readonly unresolved: Map<string, FileChange[]>;
 }
@@ -28,7 +32,12 @@ function indexWriterOf(session: WriterSession): IndexWriter {
   let writer = indexWriters.get(session);
   if (writer === undefined) {
     const { connection } = session;
-    writer = { store: createFileStore(connection), edges: createEdgeResolver(connection), unresolved: new Map() };
+    writer = {
+      store: createFileStore(connection),
+      edges: createEdgeResolver(connection),
+      findRoot: connection.prepare<[string], string>("SELECT root_path FROM main.projects WHERE id = ?").pluck(),
+      unresolved: new Map(),
+    };
     indexWriters.set(session, writer);
   }
   return writer;
@@ -73,10 +82,12 @@ export const storeFile: WriteOperation = (session, bytes) => {
   return toBinary(IndexFileResponseSchema, response);
 };
 
-/** Stores why a file could not be indexed (`FileFailure`). */
+/** Stores why a file could not be indexed (`FileFailure`), under its absolute path. */
 export const storeFailure: WriteOperation = (session, bytes) => {
   const { projectId, path, type, error } = decodeMessage<FileFailure>(bytes);
-  indexWriterOf(session).store.storeFailure(projectId, path, type, error.message);
+  const { store, findRoot } = indexWriterOf(session);
+  const root = findRoot.get(projectId);
+  store.storeFailure(projectId, root === undefined ? path : resolve(root, path), type, error.message);
   return Buffer.alloc(0);
 };
 

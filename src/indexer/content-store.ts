@@ -1,17 +1,15 @@
 import type { Connection } from "../sqlite/connection.js";
 import { type BoundValue, createRowInserter } from "../sqlite/row-inserter.js";
+import { createContentIndex } from "./content-index.js";
 import type { DefinitionKind } from "./entities.js";
 import { simpleName } from "./name-binding.js";
 import { wordsOfName } from "./name-words.js";
-import type { NamedDefinition, StoredFileInput } from "./store.js";
+import type { NamedDefinition, StoredFileInput } from "./stored-file.js";
 
 /**
  * The texts of a file and of its entities (`code_content`), where they are and what they are called (`symbols`, row for row with
- * the same id), and the full-text index over each.
- *
- * Both indexes have external content: SQLite computes what to take out of an index from the row that the index has for it
- * now, so an index row always goes before the row that it was made from, else the index is damaged
- * (https://sqlite.org/fts5.html#external_content_tables).
+ * the same id), and the full-text index over each. Rows of `code_content` that another program wrote have no row of `symbols`;
+ * they are replaced when their file is written.
  */
 export interface ContentStore {
   /** Brings the rows of a file to its new content; rows whose text has not changed are not indexed again. */
@@ -78,10 +76,9 @@ const MAX_TEXT_RATIO = 8;
 /** What an entity past that limit keeps of its text, in UTF-16 code units: its first line or two. */
 const CUT_TEXT_UNITS = 200;
 
-const INDEX_COLUMNS = "rowid, entity_type, entity_name, content, docstring";
-
 /** Prepares the statements for `connection`. */
 export function createContentStore(connection: Connection): ContentStore {
+  const contentIndex = createContentIndex(connection);
   const insertContent = createRowInserter(connection, "code_content", [
     ...["id", "file_id", "entity_type", "entity_id", "entity_name", "content", "docstring"],
   ]);
@@ -91,32 +88,28 @@ export function createContentStore(connection: Connection): ContentStore {
   ]);
   const nextId = connection
     .prepare<[], number>(
+      // What is left of a row that somebody deleted here alone must not become part of a new one.
       `SELECT 1 + max(coalesce((SELECT max(id) FROM main.code_content), 0),
-         coalesce((SELECT seq FROM main.sqlite_sequence WHERE name = 'code_content'), 0))`,
+         coalesce((SELECT seq FROM main.sqlite_sequence WHERE name = 'code_content'), 0),
+         coalesce((SELECT max(id) FROM main.code_content_fts_docsize), 0),
+         coalesce((SELECT max(id) FROM main.symbols), 0), coalesce((SELECT max(id) FROM main.symbols_fts_docsize), 0))`,
     )
     .pluck();
   const selectContent = connection.prepare<[number], StoredContent>(
     `SELECT id, entity_type, entity_id, entity_name, content, docstring FROM main.code_content WHERE file_id = ?`,
   );
+  const selectContentIds = connection
+    .prepare<[number], number>("SELECT id FROM main.code_content WHERE file_id = ?")
+    .pluck();
   const selectSymbols = connection.prepare<[number], StoredSymbol>(
     `SELECT id, entity_type AS type, entity_id AS entityId, name, scope, start_line, line, end_line FROM main.symbols WHERE file_id = ?`,
-  );
-  const indexContent = connection.prepare<[number, number]>(
-    `INSERT INTO main.code_content_fts (${INDEX_COLUMNS})
-     SELECT id, entity_type, entity_name, content, docstring FROM main.code_content WHERE file_id = ? AND id >= ?`,
-  );
-  const indexOneContent = connection.prepare<[number]>(
-    `INSERT INTO main.code_content_fts (${INDEX_COLUMNS})
-     SELECT id, entity_type, entity_name, content, docstring FROM main.code_content WHERE id = ?`,
   );
   const indexSymbols = connection.prepare<[number, number]>(
     "INSERT INTO main.symbols_fts (rowid, words) SELECT id, words FROM main.symbols WHERE file_id = ? AND id >= ?",
   );
-  // CAST: a JavaScript number is bound as REAL, which FTS5 does not always take for a rowid.
-  const unindexContent = connection.prepare<[number]>(
-    "DELETE FROM main.code_content_fts WHERE rowid = CAST(? AS INTEGER)",
+  const unindexSymbol = connection.prepare<[number]>(
+    "DELETE FROM main.symbols_fts WHERE rowid = (SELECT id FROM main.symbols_fts_docsize WHERE id = ?)",
   );
-  const unindexSymbol = connection.prepare<[number]>("DELETE FROM main.symbols_fts WHERE rowid = CAST(? AS INTEGER)");
   const updateContent = connection.prepare<BoundValue[]>(
     "UPDATE main.code_content SET entity_name = ?, content = ?, docstring = ? WHERE id = ?",
   );
@@ -141,20 +134,22 @@ export function createContentStore(connection: Connection): ContentStore {
     }
     insertContent.insert(contents);
     insertSymbols.insert(symbols);
-    indexContent.run(fileId, firstId);
+    contentIndex.inserted(fileId, firstId);
     indexSymbols.run(fileId, firstId);
   }
 
-  function removeRow(id: number, hasSymbol: boolean): void {
-    unindexContent.run(id);
-    deleteContent.run(id);
-    if (!hasSymbol) return;
+  function removeContent(id: number): void {
+    contentIndex.change("DELETE", id, () => deleteContent.run(id));
+  }
+
+  function removeSymbol(id: number): void {
     unindexSymbol.run(id);
     deleteSymbol.run(id);
   }
 
   return {
     write(input) {
+      contentIndex.refresh();
       const entries = entriesOf(input);
       const changes = new DefinitionChanges();
       for (const entry of entries) changes.count(entry, 1);
@@ -168,9 +163,8 @@ export function createContentStore(connection: Connection): ContentStore {
       const stored = new Map<string, StoredContent>();
       for (const row of selectContent.all(input.fileId)) {
         const key = `${row.entity_type} ${row.entity_id}`;
-        // A row without its symbol is of another program; it is replaced.
         if (symbols.has(row.id) && !stored.has(key)) stored.set(key, row);
-        else removeRow(row.id, symbols.has(row.id));
+        else removeContent(row.id);
       }
       const added: Entry[] = [];
       for (const entry of entries) {
@@ -182,25 +176,30 @@ export function createContentStore(connection: Connection): ContentStore {
           continue;
         }
         stored.delete(key);
+        symbols.delete(row.id);
         if (!hasSameText(row, entry)) {
-          unindexContent.run(row.id);
-          updateContent.run(entry.entityName, entry.content, entry.docstring, row.id);
-          indexOneContent.run(row.id);
+          contentIndex.change("UPDATE", row.id, () =>
+            updateContent.run(entry.entityName, entry.content, entry.docstring, row.id),
+          );
         }
         if (!isSamePlace(symbol, entry)) {
           updateSymbol.run(entry.scope, entry.startLine, entry.line, entry.endLine, row.id);
         }
       }
-      for (const row of stored.values()) removeRow(row.id, true);
+      for (const { id } of stored.values()) removeContent(id);
+      for (const id of symbols.keys()) removeSymbol(id);
       insertAll(input, added);
       return { rows: entries.length, changed: changes.changed() };
     },
 
     remove(fileId) {
-      const symbols = new Map(selectSymbols.all(fileId).map((symbol) => [symbol.id, symbol]));
-      for (const { id } of selectContent.all(fileId)) removeRow(id, symbols.has(id));
+      contentIndex.refresh();
+      for (const id of selectContentIds.all(fileId)) removeContent(id);
       const changes = new DefinitionChanges();
-      for (const symbol of symbols.values()) changes.count(symbol, -1);
+      for (const symbol of selectSymbols.all(fileId)) {
+        changes.count(symbol, -1);
+        removeSymbol(symbol.id);
+      }
       return changes.changed();
     },
   };

@@ -2,7 +2,8 @@ import type { Connection } from "../sqlite/connection.js";
 import { type BoundValue, createRowInserter } from "../sqlite/row-inserter.js";
 import type { DefinitionKind } from "./entities.js";
 import { commonDirectories, couldBeInOrigin, rankInOrigin, sharesPackage } from "./module-path.js";
-import type { FileChange, NamedDefinition } from "./store.js";
+import type { FileChange } from "./store.js";
+import type { NamedDefinition } from "./stored-file.js";
 
 /**
  * Edges from one file to another (`entity_cross_ref`). Those within a file are stored with it; these depend on what the whole
@@ -28,15 +29,14 @@ export interface EdgeResolver {
   resolveAll(projectId: string): void;
 }
 
-/** What a use may mean when nothing but its spelling says so: `usages.target_type`. */
-type TargetType = DefinitionKind;
+/** What a use may mean when nothing but its spelling says so: `external_uses.target_type`. */
+type TargetType = DefinitionKind | "base";
 
 /** A use of a name that its file does not define. */
 interface Use {
-  /** `usages.id`, or `class_bases.id`. */
-  readonly id: number;
-  readonly isBase: 0 | 1;
   readonly fileId: number;
+  /** With `fileId` the key of its row. */
+  readonly number: number;
   readonly path: string;
   readonly line: number;
   readonly targetType: TargetType;
@@ -44,6 +44,11 @@ interface Use {
   readonly callerId: number;
   readonly name: string;
   readonly origin: string | null;
+  /** The edge that it has; null without one. */
+  readonly edgeId: number | null;
+  /** What the edge leads to; null without one. */
+  readonly calleeType: DefinitionKind | null;
+  readonly calleeId: number | null;
 }
 
 /** A definition that other files can name. */
@@ -63,90 +68,81 @@ interface NameChange {
   readonly definitions: NamedDefinition[];
 }
 
-interface StoredEdge {
-  readonly id: number;
-  readonly type: DefinitionKind;
-  readonly calleeId: number;
-}
-
 /** The definitions that a use without an import may mean, as a condition on `symbols`. */
 const CONDITION_OF_TARGET: Readonly<Record<TargetType, string>> = {
   function: "s.scope = '' AND s.entity_type IN ('function', 'class')",
   class: "s.scope = '' AND s.entity_type = 'class'",
+  base: "s.scope = '' AND s.entity_type = 'class'",
   method: "s.scope > '' AND s.entity_type IN ('method', 'function')",
 };
 
-const TARGET_TYPES: readonly TargetType[] = ["function", "class", "method"];
+const TARGET_TYPES: readonly TargetType[] = ["function", "class", "method", "base"];
 
 /** Above this share of changed files it is faster to make all edges anew than to look for those that a change concerns. */
 const SHARE_FOR_ALL = 1 / 4;
 
-const CANDIDATE_COLUMNS = `s.entity_type AS type, s.entity_id AS id, s.file_id AS fileId, f.relative_path AS path, s.scope, s.line
-  FROM main.symbols s JOIN main.files f ON f.id = s.file_id`;
+/** Another program may have deleted an entity that rows of ours still name. */
+const ENTITY_EXISTS = (type: string, id: string): string => `CASE ${type}
+  WHEN 'class' THEN EXISTS (SELECT 1 FROM main.classes WHERE id = ${id})
+  WHEN 'method' THEN EXISTS (SELECT 1 FROM main.methods WHERE id = ${id})
+  ELSE EXISTS (SELECT 1 FROM main.functions WHERE id = ${id}) END`;
 
-const USE_COLUMNS = `u.id, 0 AS isBase, u.file_id AS fileId, f.relative_path AS path, u.line, u.target_type AS targetType,
-  u.caller_type AS callerType, u.caller_id AS callerId, u.callee_name AS name, u.origin
-  FROM main.usages u JOIN main.files f ON f.id = u.file_id`;
+const CANDIDATES = `SELECT s.entity_type AS type, s.entity_id AS id, s.file_id AS fileId,
+    coalesce(f.relative_path, f.path) AS path, s.scope, s.line
+  FROM main.symbols s JOIN main.files f ON f.id = s.file_id
+  WHERE s.project_id = ? AND s.name = ? AND ${ENTITY_EXISTS("s.entity_type", "s.entity_id")}`;
 
-const BASE_COLUMNS = `u.id, 1 AS isBase, u.file_id AS fileId, f.relative_path AS path, u.line, 'class' AS targetType,
-  'class' AS callerType, u.class_id AS callerId, u.callee_name AS name, u.origin
-  FROM main.class_bases u JOIN main.files f ON f.id = u.file_id`;
-
-/** Uses and bases alike, under one condition. */
-function usesWhere(condition: string): string {
-  return `SELECT ${USE_COLUMNS} WHERE ${condition} UNION ALL SELECT ${BASE_COLUMNS} WHERE ${condition}`;
-}
+/**
+ * An edge that is gone went with its callee. The file is compared because an id can come back when somebody empties
+ * `sqlite_sequence`.
+ */
+const USES = `SELECT u.file_id AS fileId, u.number, coalesce(f.relative_path, f.path) AS path, u.line,
+    u.target_type AS targetType, u.caller_type AS callerType, u.caller_id AS callerId, u.name, u.origin, e.id AS edgeId,
+    CASE WHEN e.callee_class_id IS NOT NULL THEN 'class' WHEN e.callee_method_id IS NOT NULL THEN 'method'
+      WHEN e.callee_function_id IS NOT NULL THEN 'function' END AS calleeType,
+    coalesce(e.callee_class_id, e.callee_method_id, e.callee_function_id) AS calleeId
+  FROM main.external_uses u JOIN main.files f ON f.id = u.file_id
+    LEFT JOIN main.entity_cross_ref e ON e.id = u.edge_id AND e.file_id = u.file_id
+  WHERE ${ENTITY_EXISTS("u.caller_type", "u.caller_id")}`;
 
 /** Prepares all statements for `connection`. */
 export function createEdgeResolver(connection: Connection): EdgeResolver {
-  const usesOfFile = connection.prepare<{ fileId: number }, Use>(
-    usesWhere("u.file_id = @fileId AND u.callee_name IS NOT NULL"),
-  );
+  const usesOfFile = connection.prepare<{ fileId: number }, Use>(`${USES} AND u.file_id = @fileId`);
   const usesOfName = connection.prepare<{ projectId: string; name: string }, Use>(
-    usesWhere("u.callee_name = @name AND f.project_id = @projectId"),
+    `${USES} AND u.name = @name AND f.project_id = @projectId`,
   );
   const importedUsesOfName = connection.prepare<{ projectId: string; name: string }, Use>(
-    usesWhere("u.callee_name = @name AND u.origin >= '' AND f.project_id = @projectId"),
+    `${USES} AND u.name = @name AND u.origin >= '' AND f.project_id = @projectId`,
   );
-  const usedNames = connection
-    .prepare<[], string>(
-      `SELECT DISTINCT callee_name FROM main.usages WHERE callee_name IS NOT NULL
-       UNION SELECT DISTINCT callee_name FROM main.class_bases`,
-    )
-    .pluck();
+  const usedNames = connection.prepare<[], string>("SELECT DISTINCT name FROM main.external_uses").pluck();
   const candidatesInScopes = connection.prepare<[string, string, string], Candidate>(
-    `SELECT ${CANDIDATE_COLUMNS} WHERE s.project_id = ? AND s.name = ? AND s.scope IN ('', ?)`,
+    `${CANDIDATES} AND s.scope IN ('', ?)`,
   );
   const candidatesOfTarget = new Map(
     TARGET_TYPES.map((type) => [
       type,
-      connection.prepare<[string, string], Candidate>(
-        `SELECT ${CANDIDATE_COLUMNS} WHERE s.project_id = ? AND s.name = ? AND ${CONDITION_OF_TARGET[type]}`,
-      ),
+      connection.prepare<[string, string], Candidate>(`${CANDIDATES} AND ${CONDITION_OF_TARGET[type]}`),
     ]),
   );
   const countFiles = connection
     .prepare<[string], number>("SELECT count(*) FROM main.files WHERE project_id = ?")
     .pluck();
   const insertEdges = createRowInserter(connection, "entity_cross_ref", [
-    ...["caller_class_id", "caller_method_id", "caller_function_id"],
+    ...["id", "caller_class_id", "caller_method_id", "caller_function_id"],
     ...["callee_class_id", "callee_method_id", "callee_function_id"],
-    ...["ref_type", "file_id", "line", "source_id"],
+    ...["ref_type", "file_id", "line"],
   ]);
-  const findEdge = connection.prepare<[number, number], StoredEdge>(
-    `SELECT id, coalesce(callee_class_id, callee_method_id, callee_function_id) AS calleeId,
-       CASE WHEN callee_class_id IS NOT NULL THEN 'class' WHEN callee_method_id IS NOT NULL THEN 'method' ELSE 'function' END
-       AS type
-     FROM main.entity_cross_ref WHERE source_id = ? AND (ref_type = 'inherit') = ?`,
+  // AUTOINCREMENT never gives an id twice; the ids given here must not either.
+  const nextEdgeId = connection
+    .prepare<[], number>(
+      `SELECT 1 + max(coalesce((SELECT max(id) FROM main.entity_cross_ref), 0),
+         coalesce((SELECT seq FROM main.sqlite_sequence WHERE name = 'entity_cross_ref'), 0))`,
+    )
+    .pluck();
+  const setEdge = connection.prepare<[number | null, number, number]>(
+    "UPDATE main.external_uses SET edge_id = ? WHERE file_id = ? AND number = ?",
   );
   const deleteEdge = connection.prepare<[number]>("DELETE FROM main.entity_cross_ref WHERE id = ?");
-  const deleteEdgesOfFile = connection.prepare<[number]>(
-    "DELETE FROM main.entity_cross_ref WHERE file_id = ? AND source_id IS NOT NULL",
-  );
-  const deleteEdgesOfProject = connection.prepare<[string]>(
-    `DELETE FROM main.entity_cross_ref
-     WHERE source_id IS NOT NULL AND file_id IN (SELECT id FROM main.files WHERE project_id = ?)`,
-  );
 
   /** The only definition that a use of this sort can mean, not counting those in `exceptFileId`; with a second one, `many`. */
   function onlyDefinition(
@@ -183,7 +179,7 @@ export function createEdgeResolver(connection: Connection): EdgeResolver {
       const scope = origin.slice(origin.lastIndexOf("/") + 1);
       const candidates = candidatesInScopes
         .all(projectId, use.name, scope)
-        .filter(({ type }) => use.isBase === 0 || type === "class");
+        .filter(({ type }) => use.targetType !== "base" || type === "class");
       const found = bestInOrigin(candidates, origin, use.path);
       if (found !== null) return found;
       const only = findUnique(use.name, use.targetType);
@@ -192,7 +188,7 @@ export function createEdgeResolver(connection: Connection): EdgeResolver {
     return (use) => {
       if (use.origin === null) return findUnique(use.name, use.targetType);
       const directory = use.path.slice(0, use.path.lastIndexOf("/") + 1);
-      const key = `${use.isBase} ${use.targetType} ${use.name} ${use.origin} ${directory}`;
+      const key = `${use.targetType} ${use.name} ${use.origin} ${directory}`;
       let found = imported.get(key);
       if (found === undefined) {
         found = findImported(use, use.origin);
@@ -202,27 +198,24 @@ export function createEdgeResolver(connection: Connection): EdgeResolver {
     };
   }
 
-  /** Makes the edges of `uses`, none of which has one. */
+  /** Makes the edges of `uses` what they should be, writing only those that are not. */
   function connect(uses: readonly Use[], lookup: (use: Use) => Candidate | null): void {
     const edges: BoundValue[] = [];
+    const connected: Use[] = [];
+    const firstId = nextEdgeId.get() ?? 1;
     for (const use of uses) {
       const callee = lookup(use);
-      if (callee !== null) edges.push(...edgeValues(use, callee));
+      if (use.calleeType === (callee?.type ?? null) && use.calleeId === (callee?.id ?? null)) continue;
+      if (use.edgeId !== null) deleteEdge.run(use.edgeId);
+      if (callee === null) {
+        setEdge.run(null, use.fileId, use.number);
+      } else {
+        edges.push(firstId + connected.length, ...edgeValues(use, callee));
+        connected.push(use);
+      }
     }
     insertEdges.insert(edges);
-  }
-
-  /** Makes the edges of `uses` what they should be, writing only those that are not. */
-  function reconnect(uses: readonly Use[], lookup: (use: Use) => Candidate | null): void {
-    const unconnected: Use[] = [];
-    for (const use of uses) {
-      const callee = lookup(use);
-      const edge = findEdge.get(use.id, use.isBase);
-      if (edge !== undefined && edge.type === callee?.type && edge.calleeId === callee.id) continue;
-      if (edge !== undefined) deleteEdge.run(edge.id);
-      if (callee !== null) unconnected.push(use);
-    }
-    connect(unconnected, lookup);
+    for (const [offset, { fileId, number }] of connected.entries()) setEdge.run(firstId + offset, fileId, number);
   }
 
   /** The uses that a change of some definitions of `name`, all in the file at `path`, can concern. */
@@ -240,7 +233,6 @@ export function createEdgeResolver(connection: Connection): EdgeResolver {
   }
 
   function resolveAll(projectId: string): void {
-    deleteEdgesOfProject.run(projectId);
     // A lookup for each name, so that memory does not grow with the project.
     for (const name of usedNames.all()) connect(usesOfName.all({ projectId, name }), createLookup(projectId));
   }
@@ -257,15 +249,12 @@ export function createEdgeResolver(connection: Connection): EdgeResolver {
         // Two changed files: how many definitions there were before cannot be told from one of them.
         const isSingle = first !== undefined && others.length === 0;
         const uses = isSingle ? usesConcerned(projectId, name, first) : usesOfName.all({ projectId, name });
-        reconnect(
+        connect(
           uses.filter(({ fileId }) => !changed.has(fileId)),
           lookup,
         );
       }
-      for (const fileId of changed) {
-        deleteEdgesOfFile.run(fileId);
-        connect(usesOfFile.all({ fileId }), lookup);
-      }
+      for (const fileId of changed) connect(usesOfFile.all({ fileId }), lookup);
     },
   };
 }
@@ -318,12 +307,13 @@ function comparePlaces(a: Candidate, b: Candidate): number {
   return a.line - b.line;
 }
 
+/** The columns of an edge without its id. */
 function edgeValues(use: Use, callee: Candidate): BoundValue[] {
   const { callerType: from, callerId } = use;
-  const type = use.isBase === 1 ? "inherit" : callee.type === "class" ? "instantiation" : "call";
+  const type = use.targetType === "base" ? "inherit" : callee.type === "class" ? "instantiation" : "call";
   return [
     ...[from === "class" ? callerId : null, from === "method" ? callerId : null, from === "function" ? callerId : null],
     ...[callee.type === "class" ? callee.id : null, callee.type === "method" ? callee.id : null],
-    ...[callee.type === "function" ? callee.id : null, type, use.fileId, use.line, use.id],
+    ...[callee.type === "function" ? callee.id : null, type, use.fileId, use.line],
   ];
 }

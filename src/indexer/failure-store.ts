@@ -1,11 +1,11 @@
 import type { Connection } from "../sqlite/connection.js";
 import type { IndexingErrorType } from "./entities.js";
 
-/** `indexing_errors`: at most one row for a file of a project, by its path from the project's root. */
+/** `indexing_errors`: at most one row for a file of a project, by its absolute path. */
 export interface FailureStore {
   /** Stores why a file could not be indexed, in place of what was stored before. */
-  store(projectId: string, relativePath: string, type: IndexingErrorType, message: string): void;
-  clear(projectId: string, relativePath: string): void;
+  store(projectId: string, path: string, type: IndexingErrorType, message: string): void;
+  clear(projectId: string, path: string): void;
 }
 
 /** Needs no other table, so that a failure can be stored while another one is missing. */
@@ -19,11 +19,11 @@ export function createFailureStore(connection: Connection): FailureStore {
     "DELETE FROM main.indexing_errors WHERE project_id = ? AND file_path = ?",
   );
   return {
-    store(projectId, relativePath, type, message) {
-      upsert.run(projectId, relativePath, type, message);
+    store(projectId, path, type, message) {
+      upsert.run(projectId, path, type, message);
     },
-    clear(projectId, relativePath) {
-      remove.run(projectId, relativePath);
+    clear(projectId, path) {
+      remove.run(projectId, path);
     },
   };
 }

@@ -98,10 +98,12 @@ interface Parameters {
   readonly limit: number;
 }
 
-const PLACE_COLUMNS = `s.id, s.project_id AS projectId, f.relative_path AS relativePath, f.language, s.entity_type AS kind,
+const PLACE_COLUMNS = `s.id, s.project_id AS projectId, f.relative_path AS relativePath, i.language, s.entity_type AS kind,
   s.entity_id AS entityId, s.name, s.file_id AS fileId, s.start_line AS startLine, s.line, s.end_line AS endLine`;
 
-const FILTERS = `(@projectId IS NULL OR s.project_id = @projectId) AND (@language IS NULL OR f.language = @language)
+const FILE_JOINS = `JOIN main.files f ON f.id = s.file_id LEFT JOIN main.indexed_files i ON i.file_id = s.file_id`;
+
+const FILTERS = `(@projectId IS NULL OR s.project_id = @projectId) AND (@language IS NULL OR i.language = @language)
   AND (@kinds IS NULL OR s.entity_type IN (SELECT value FROM json_each(@kinds)))
   AND substr(f.relative_path, 1, length(@pathPrefix)) = @pathPrefix`;
 
@@ -116,7 +118,7 @@ const NAME_SCORE = `CASE WHEN s.name = @literal THEN 3.0 WHEN lower(s.name) = lo
 const NAME_HITS = `
   SELECT *, '[]' AS inner FROM (
     SELECT ${PLACE_COLUMNS}, ${NAME_SCORE} AS score
-    FROM main.symbols_fts x JOIN main.symbols s ON s.id = x.rowid JOIN main.files f ON f.id = s.file_id
+    FROM main.symbols_fts x JOIN main.symbols s ON s.id = x.rowid ${FILE_JOINS}
     WHERE symbols_fts MATCH @names AND ${FILTERS}
   ) WHERE ${BEHIND_KEY} ${ORDER}`;
 
@@ -126,7 +128,7 @@ const TEXT_HITS = `
     SELECT ${PLACE_COLUMNS}, -x.cost / (1.0 - x.cost) AS score
     FROM (SELECT rowid, bm25(code_content_fts, 0.0, 0.0, 1.0, 2.0) AS cost FROM main.code_content_fts
           WHERE code_content_fts MATCH @text) x
-    JOIN main.symbols s ON s.id = x.rowid JOIN main.files f ON f.id = s.file_id WHERE ${FILTERS}
+    JOIN main.symbols s ON s.id = x.rowid ${FILE_JOINS} WHERE ${FILTERS}
   )
   SELECT p.*, (
     SELECT json_group_array(json_array(q.startLine, q.endLine)) FROM place q
@@ -156,6 +158,7 @@ export function createCodeSearch(connection: Connection): CodeSearch {
        WHERE code_content_fts MATCH ? AND rowid = CAST(? AS INTEGER)`,
     )
     .pluck();
+  const hasContent = connection.prepare<[number], 1>("SELECT 1 FROM main.code_content WHERE id = ?").pluck();
   const content = connection.prepare<[number], string>("SELECT content FROM main.code_content WHERE id = ?").pluck();
   const classOfMethod = connection
     .prepare<[number], string>(
@@ -179,8 +182,10 @@ export function createCodeSearch(connection: Connection): CodeSearch {
     return cutSnippet(text, row.startLine, [{ start: lineStart, end: lineStart }]);
   }
 
-  /** The snippet of a text; null when all that matches is in entities that are hits themselves. */
+  /** The snippet of a text; null when all that matches is in entities that are hits themselves, or the text is gone. */
   function textSnippet(row: Row, text: string): Snippet | null {
+    // FTS5 takes an index row whose text another program has deleted for damage.
+    if (!hasContent.get(row.id)) return null;
     const { plain, matches } = unmark(marked.get(MARK_START, MARK_END, text, row.id) ?? "");
     const inner: [number, number][] = JSON.parse(row.inner);
     if (inner.length === 0 || matches.length === 0) return cutSnippet(plain, row.startLine, matches);

@@ -2,25 +2,10 @@ import type { Connection } from "../sqlite/connection.js";
 import { type BoundValue, createRowInserter } from "../sqlite/row-inserter.js";
 import { createContentStore } from "./content-store.js";
 import { createDefinitionStore } from "./definition-store.js";
-import type { DefinitionKind, IndexingErrorType, ParsedFile, Problem } from "./entities.js";
+import type { IndexingErrorType, ParsedFile, Problem } from "./entities.js";
 import { createFailureStore } from "./failure-store.js";
 import { type Binding, bindNames, type FileBindings } from "./name-binding.js";
-
-/** One file as it is to be stored. */
-export interface StoredFileInput {
-  readonly projectId: string;
-  /** Absolute path, links resolved: the key of the file in its project. */
-  readonly path: string;
-  /** Path from the root directory of the project, divided by `/`. */
-  readonly relativePath: string;
-  /** In bytes, as read. */
-  readonly size: number;
-  /** Of the bytes as read. */
-  readonly contentHash: string;
-  /** Seconds since 1970, with fractions. */
-  readonly lastModified: number;
-  readonly parsed: ParsedFile;
-}
+import type { NamedDefinition, StoredFileInput } from "./stored-file.js";
 
 /** How many rows a file has in each table; `crossReferences` are the edges whose caller is in the file. */
 export interface RowCounts {
@@ -31,14 +16,6 @@ export interface RowCounts {
   readonly usages: number;
   readonly content: number;
   readonly crossReferences: number;
-}
-
-/** A definition as other files name it. */
-export interface NamedDefinition {
-  readonly type: DefinitionKind;
-  readonly name: string;
-  /** Its class, or empty at the top of the file. */
-  readonly scope: string;
 }
 
 /** A file whose rows were written: what `EdgeResolver.resolve()` must know to bring the edges of the project up to date. */
@@ -59,7 +36,10 @@ export interface IndexedFile {
   readonly id: number;
   readonly path: string;
   readonly relativePath: string | null;
-  /** Null in a database of another program until the file is indexed again. */
+  /**
+   * Of the bytes that its rows were made from; null when they must be made anew whatever the file contains: another program
+   * wrote them or has set `needs_chunking`, or the last attempt to index the file failed.
+   */
   readonly contentHash: string | null;
   readonly size: number | null;
   /** Seconds since 1970, with fractions. */
@@ -77,10 +57,13 @@ export interface FileStore {
    * stores the first of `parsed.problems` as one.
    */
   storeFile(file: StoredFileInput): StoredFile;
-  /** Stores why a file could not be indexed, in place of what was stored before; the file's other rows stay as they are. */
-  storeFailure(projectId: string, relativePath: string, type: IndexingErrorType, message: string): void;
+  /**
+   * Stores why the file at the absolute `path` could not be indexed, in place of what was stored before; the file's other rows
+   * stay as they are.
+   */
+  storeFailure(projectId: string, path: string, type: IndexingErrorType, message: string): void;
   /** Forgets the error of a file that is gone without ever having been indexed. */
-  clearFailure(projectId: string, relativePath: string): void;
+  clearFailure(projectId: string, path: string): void;
   /** Deletes the file, all its rows, those of other services too, and its indexing error; null when it is not there. */
   removeFile(projectId: string, path: string): FileChange | null;
   /** The file, or null; a file that another service has marked as deleted counts as absent. */
@@ -91,25 +74,31 @@ export interface FileStore {
   countRows(fileId: number): RowCounts;
 }
 
-const FILE_COLUMNS = `id, path, relative_path AS relativePath, content_hash AS contentHash, size,
-  last_modified AS lastModified`;
+/** A file that is indexed in part has its problem as an error too, but another attempt would find the same one. */
+const FILES = `SELECT f.id, f.path, f.relative_path AS relativePath, f.last_modified AS lastModified, i.size,
+    CASE WHEN f.needs_chunking IS NOT 1 AND NOT EXISTS (
+      SELECT 1 FROM main.indexing_errors e WHERE e.project_id = f.project_id AND e.file_path = f.path
+        AND e.error_type NOT IN ('syntax_error', 'decode_error')
+    ) THEN i.content_hash END AS contentHash
+  FROM main.files f LEFT JOIN main.indexed_files i ON i.file_id = f.id WHERE f.deleted IS NOT 1 AND f.project_id = ?`;
 
 /** Tables whose rows of a file are deleted and written anew, since nothing refers to them. */
-const REPLACED_TABLES = ["entity_cross_ref", "imports", "usages", "class_bases"] as const;
+const REPLACED_TABLES = ["entity_cross_ref", "imports", "usages", "external_uses"] as const;
+
+type ExternalBinding = Extract<Binding, { kind: "foreign" }>;
 
 /** Prepares all statements for `connection`. */
 export function createFileStore(connection: Connection): FileStore {
   const content = createContentStore(connection);
   const definitions = createDefinitionStore(connection);
   const insertImports = createRowInserter(connection, "imports", [
-    ...["file_id", "name", "module", "import_type", "line", "alias"],
+    ...["file_id", "name", "module", "import_type", "line"],
   ]);
   const insertUsages = createRowInserter(connection, "usages", [
     ...["file_id", "line", "usage_type", "target_type", "target_class", "target_name", "context"],
-    ...["caller_type", "caller_id", "callee_name", "origin"],
   ]);
-  const insertBases = createRowInserter(connection, "class_bases", [
-    ...["file_id", "class_id", "line", "callee_name", "origin"],
+  const insertExternalUses = createRowInserter(connection, "external_uses", [
+    ...["file_id", "number", "line", "target_type", "caller_type", "caller_id", "name", "origin"],
   ]);
   const insertEdges = createRowInserter(connection, "entity_cross_ref", [
     ...["caller_class_id", "caller_method_id", "caller_function_id"],
@@ -117,22 +106,21 @@ export function createFileStore(connection: Connection): FileStore {
     ...["ref_type", "file_id", "line"],
   ]);
 
-  const findFile = connection.prepare<[string, string], IndexedFile>(
-    `SELECT ${FILE_COLUMNS} FROM main.files WHERE project_id = ? AND path = ? AND deleted IS NOT 1`,
-  );
-  const listFiles = connection.prepare<[string], IndexedFile>(
-    `SELECT ${FILE_COLUMNS} FROM main.files WHERE project_id = ? AND deleted IS NOT 1 ORDER BY path`,
-  );
+  const findFile = connection.prepare<[string, string], IndexedFile>(`${FILES} AND f.path = ?`);
+  const listFiles = connection.prepare<[string], IndexedFile>(`${FILES} ORDER BY f.path`);
   const findAnyFile = connection.prepare<[string, string], { id: number; relativePath: string | null }>(
     "SELECT id, relative_path AS relativePath FROM main.files WHERE project_id = ? AND path = ?",
   );
   const insertFile = connection.prepare<BoundValue[], { id: number }>(
-    `INSERT INTO main.files (relative_path, lines, last_modified, has_docstring, content_hash, language, size, project_id, path)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
+    `INSERT INTO main.files (relative_path, lines, last_modified, has_docstring, project_id, path)
+     VALUES (?, ?, ?, ?, ?, ?) RETURNING id`,
   );
   const updateFile = connection.prepare<BoundValue[]>(
-    `UPDATE main.files SET relative_path = ?, lines = ?, last_modified = ?, has_docstring = ?, content_hash = ?, language = ?,
-       size = ?, deleted = 0, needs_chunking = 0, updated_at = julianday('now') WHERE id = ?`,
+    `UPDATE main.files SET relative_path = ?, lines = ?, last_modified = ?, has_docstring = ?, deleted = 0,
+       needs_chunking = 0, updated_at = julianday('now') WHERE id = ?`,
+  );
+  const setIndexed = connection.prepare<[number, string, number, string | null]>(
+    "INSERT OR REPLACE INTO main.indexed_files (file_id, content_hash, size, language) VALUES (?, ?, ?, ?)",
   );
   const deleteFile = connection.prepare<[number]>("DELETE FROM main.files WHERE id = ?");
   const deleteRows = REPLACED_TABLES.map((table) =>
@@ -166,36 +154,43 @@ export function createFileStore(connection: Connection): FileStore {
       edgeCount++;
     };
 
+    const external: BoundValue[] = [];
+    let externalCount = 0;
+    const addExternal = (caller: number, binding: ExternalBinding, target: string, line: number): void => {
+      const { kind = null } = definitions[caller] ?? {};
+      external.push(fileId, externalCount, line, target, kind, ids[caller] ?? 0, binding.name, binding.origin);
+      externalCount++;
+    };
+
     const usages: BoundValue[] = [];
     for (const [index, usage] of parsed.usages.entries()) {
       const { line, type, targetType, targetClass, targetName, context, callerIndex } = usage;
-      const binding = bindings.usages[index];
       usages.push(fileId, line, type, targetType, targetClass, targetName, context);
-      usages.push(callerIndex === null ? null : (definitions[callerIndex]?.kind ?? null));
-      usages.push(callerIndex === null ? null : (ids[callerIndex] ?? null));
-      usages.push(...foreignName(binding));
-      if (binding?.kind === "local" && callerIndex !== null) {
+      const binding = bindings.usages[index];
+      if (callerIndex === null || binding === undefined) continue;
+      if (binding.kind === "foreign") {
+        addExternal(callerIndex, binding, targetType, line);
+      } else if (binding.kind === "local") {
         const isClass = definitions[binding.definition]?.kind === "class";
         addEdge(callerIndex, binding.definition, isClass ? "instantiation" : "call", line);
       }
     }
-    const bases: BoundValue[] = [];
     for (const [index, ofClass] of bindings.bases) {
       const line = definitions[index]?.line ?? 0;
       for (const binding of ofClass) {
-        if (binding.kind === "foreign") bases.push(fileId, ids[index] ?? 0, line, binding.name, binding.origin);
+        if (binding.kind === "foreign") addExternal(index, binding, "base", line);
         else if (binding.kind === "local") addEdge(index, binding.definition, "inherit", line);
       }
     }
     insertUsages.insert(usages);
-    insertBases.insert(bases);
+    insertExternalUses.insert(external);
     insertEdges.insert(edges);
     return edgeCount;
   }
 
-  function storeProblem(projectId: string, relativePath: string, problem: Problem | undefined): void {
-    if (problem === undefined) failures.clear(projectId, relativePath);
-    else failures.store(projectId, relativePath, problem.type, problem.message);
+  function storeProblem(projectId: string, path: string, problem: Problem | undefined): void {
+    if (problem === undefined) failures.clear(projectId, path);
+    else failures.store(projectId, path, problem.type, problem.message);
   }
 
   return {
@@ -203,7 +198,7 @@ export function createFileStore(connection: Connection): FileStore {
       const { parsed, projectId, relativePath } = file;
       const before = findAnyFile.get(projectId, file.path);
       const columns: BoundValue[] = [relativePath, parsed.lineCount, file.lastModified];
-      columns.push(parsed.docstring === null ? 0 : 1, file.contentHash, parsed.language, file.size);
+      columns.push(parsed.docstring === null ? 0 : 1);
       let fileId: number;
       if (before === undefined) {
         fileId = insertFile.get(...columns, projectId, file.path)?.id ?? 0;
@@ -212,17 +207,16 @@ export function createFileStore(connection: Connection): FileStore {
         updateFile.run(...columns, fileId);
         for (const statement of deleteRows) statement.run(fileId);
       }
+      setIndexed.run(fileId, file.contentHash, file.size, parsed.language);
       const isNew = before === undefined;
       const bindings = bindNames(parsed, relativePath);
       const { ids, counts } = definitions.write(fileId, isNew, parsed.definitions);
       const edgeCount = writeNames(fileId, parsed, bindings, ids);
       const imports: BoundValue[] = [];
-      for (const { name, module, type, line, alias } of parsed.imports) {
-        imports.push(fileId, name, module, type, line, alias);
-      }
+      for (const { name, module, type, line } of parsed.imports) imports.push(fileId, name, module, type, line);
       insertImports.insert(imports);
       const stored = content.write({ file, fileId, isNew, ids, scopes: bindings.scopes });
-      storeProblem(projectId, relativePath, parsed.problems[0]);
+      storeProblem(projectId, file.path, parsed.problems[0]);
 
       return {
         fileId,
@@ -251,9 +245,8 @@ export function createFileStore(connection: Connection): FileStore {
       // Its rows here go before it: entity_cross_ref would only lose the file_id, and cascades need not look for the others.
       for (const statement of deleteRows) statement.run(file.id);
       deleteFile.run(file.id);
-      const relativePath = file.relativePath ?? path;
-      failures.clear(projectId, relativePath);
-      return { fileId: file.id, relativePath, changed };
+      failures.clear(projectId, path);
+      return { fileId: file.id, relativePath: file.relativePath ?? path, changed };
     },
 
     findFile: (projectId, path) => findFile.get(projectId, path) ?? null,
@@ -263,9 +256,4 @@ export function createFileStore(connection: Connection): FileStore {
       return counts ?? { classes: 0, methods: 0, functions: 0, imports: 0, usages: 0, content: 0, crossReferences: 0 };
     },
   };
-}
-
-/** `callee_name` and `origin` of a use. */
-function foreignName(binding: Binding | undefined): [string | null, string | null] {
-  return binding?.kind === "foreign" ? [binding.name, binding.origin] : [null, null];
 }

@@ -132,14 +132,17 @@ interface EntityRow extends Omit<Entity, "parameters" | "bases"> {
   readonly bases: string | null;
 }
 
+/** A JSON list of names; another program may have stored something else. */
+const LIST = (column: string): string => `CASE WHEN json_valid(${column}) THEN ${column} END`;
+
 /** Everything about the entity of a row of `symbols s`. */
 const ENTITY_COLUMNS = `s.id AS symbolId, s.entity_type AS kind, s.entity_id AS id,
   coalesce(c.name, m.name, u.name, s.name) AS name, mc.name AS className, s.project_id AS projectId,
-  f.relative_path AS relativePath, s.line, s.end_line AS endLine, coalesce(m.args, u.args) AS parameters, c.bases,
+  f.relative_path AS relativePath, s.line, s.end_line AS endLine, ${LIST("coalesce(m.args, u.args)")} AS parameters, ${LIST("c.bases")} AS bases,
   coalesce(c.docstring, m.docstring, u.docstring, t.docstring) AS docstring,
-  coalesce(m.complexity, u.complexity, 0) AS complexity, f.language`;
+  coalesce(m.complexity, u.complexity, 0) AS complexity, i.language`;
 
-const ENTITY_JOINS = `JOIN main.files f ON f.id = s.file_id
+const ENTITY_JOINS = `JOIN main.files f ON f.id = s.file_id LEFT JOIN main.indexed_files i ON i.file_id = s.file_id
   LEFT JOIN main.classes c ON s.entity_type = 'class' AND c.id = s.entity_id
   LEFT JOIN main.methods m ON s.entity_type = 'method' AND m.id = s.entity_id
   LEFT JOIN main.classes mc ON mc.id = m.class_id
@@ -358,7 +361,6 @@ function toEntity(row: EntityRow): Entity {
   };
 }
 
-/** A JSON list of names; another program may have stored something else. */
 function parseNames(json: string | null): string[] {
   const value: unknown = json === null ? [] : JSON.parse(json);
   return Array.isArray(value) ? value.map(String) : [];

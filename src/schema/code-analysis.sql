@@ -1,8 +1,9 @@
 -- The built-in schema: what the driver creates when it is missing and what `config_cli schema` migrates to by default.
 --
--- Names, types, keys, defaults and indexes are those of existing code-analysis databases, so that such a database opens
--- and migrates; tables that IndexFile does not fill belong to other services of an installation and are only declared.
--- Times in *_at columns are Julian days. New columns stand at the end of their table, where ADD COLUMN puts them.
+-- Names, types, keys, defaults and indexes are those of existing code-analysis databases: the driver serves such a database
+-- as it is. What the driver needs beyond them stands in tables of its own, indexed_files, external_uses and symbols, because
+-- it creates tables that are missing but alters none. Tables that IndexFile does not fill belong to other services of an
+-- installation and are only declared. Times in *_at columns are Julian days.
 
 -- Settings that belong to the database rather than to a program.
 CREATE TABLE db_settings (
@@ -42,8 +43,7 @@ CREATE TABLE projects (
 );
 CREATE INDEX idx_projects_root_path ON projects (root_path);
 
--- One row per indexed file. Other services of an installation read needs_chunking and deleted.
--- content_hash (of the bytes as read), language and size (bytes) let an unchanged file be recognised without parsing it.
+-- One row per file. Other services of an installation read deleted, and set needs_chunking to have a file indexed again.
 CREATE TABLE files (
   id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL,
   project_id TEXT NOT NULL,
@@ -59,9 +59,6 @@ CREATE TABLE files (
   needs_chunking INTEGER DEFAULT 0,
   created_at REAL DEFAULT (julianday('now')),
   updated_at REAL DEFAULT (julianday('now')),
-  content_hash TEXT,
-  language TEXT,
-  size INTEGER,
   FOREIGN KEY (project_id) REFERENCES projects (id) ON DELETE CASCADE,
   FOREIGN KEY (watch_dir_id) REFERENCES watch_dirs (id) ON DELETE SET NULL,
   UNIQUE (project_id, path)
@@ -72,6 +69,16 @@ CREATE INDEX idx_files_deleted ON files (deleted) WHERE deleted = 1;
 CREATE INDEX idx_files_updated_at ON files (updated_at);
 CREATE INDEX idx_files_needs_indexing ON files (project_id, updated_at)
   WHERE (deleted = 0 OR deleted IS NULL) AND needs_chunking = 1;
+
+-- The files whose rows the driver has written, and what it made them from, so that an unchanged file is recognised without
+-- parsing it. content_hash: SHA-256 of the bytes as read; size: their number; language: NULL where it is stored as text only.
+CREATE TABLE indexed_files (
+  file_id INTEGER PRIMARY KEY NOT NULL,
+  content_hash TEXT NOT NULL,
+  size INTEGER NOT NULL,
+  language TEXT,
+  FOREIGN KEY (file_id) REFERENCES files (id) ON DELETE CASCADE
+);
 
 -- Every class-like definition. bases: JSON list of source spellings.
 CREATE TABLE classes (
@@ -127,8 +134,6 @@ CREATE INDEX idx_functions_name ON functions (name);
 CREATE INDEX idx_functions_file ON functions (file_id);
 
 -- Call, instantiation and inheritance edges: exactly one caller and one callee column is set.
--- source_id: of an edge into another file, the row of usages (of class_bases for ref_type 'inherit') that it comes from, so that
--- it can be resolved again when names appear or vanish elsewhere; NULL within a file.
 CREATE TABLE entity_cross_ref (
   id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL,
   caller_class_id INTEGER,
@@ -141,7 +146,6 @@ CREATE TABLE entity_cross_ref (
   file_id INTEGER,
   line INTEGER,
   created_at REAL DEFAULT (julianday('now')),
-  source_id INTEGER,
   FOREIGN KEY (caller_class_id) REFERENCES classes (id) ON DELETE CASCADE,
   FOREIGN KEY (caller_method_id) REFERENCES methods (id) ON DELETE CASCADE,
   FOREIGN KEY (caller_function_id) REFERENCES functions (id) ON DELETE CASCADE,
@@ -161,9 +165,8 @@ CREATE INDEX idx_entity_cross_ref_callee_method ON entity_cross_ref (callee_meth
 CREATE INDEX idx_entity_cross_ref_callee_function ON entity_cross_ref (callee_function_id)
   WHERE callee_function_id IS NOT NULL;
 CREATE INDEX idx_entity_cross_ref_file ON entity_cross_ref (file_id);
-CREATE INDEX idx_entity_cross_ref_source ON entity_cross_ref (source_id) WHERE source_id IS NOT NULL;
 
--- One row per imported name. alias: the name it is bound to in the file, where that differs.
+-- One row per imported name.
 CREATE TABLE imports (
   id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL,
   file_id INTEGER NOT NULL,
@@ -172,7 +175,6 @@ CREATE TABLE imports (
   import_type TEXT NOT NULL,
   line INTEGER NOT NULL,
   created_at REAL DEFAULT (julianday('now')),
-  alias TEXT,
   FOREIGN KEY (file_id) REFERENCES files (id) ON DELETE CASCADE
 );
 CREATE INDEX idx_imports_file ON imports (file_id);
@@ -200,14 +202,12 @@ CREATE TABLE issues (
 CREATE INDEX idx_issues_type ON issues (issue_type);
 CREATE INDEX idx_issues_file ON issues (file_id);
 CREATE INDEX idx_issues_project ON issues (project_id);
--- So that deleting an entity does not read the whole table for the rows that hang on it.
+-- So that deleting an entity does not read the whole table for the rows that hang on it. Existing databases lack these.
 CREATE INDEX idx_issues_class ON issues (class_id) WHERE class_id IS NOT NULL;
 CREATE INDEX idx_issues_function ON issues (function_id) WHERE function_id IS NOT NULL;
 CREATE INDEX idx_issues_method ON issues (method_id) WHERE method_id IS NOT NULL;
 
--- Calls and instantiations as written, resolved or not. caller_type and caller_id: the innermost definition around the use.
--- callee_name and origin: the name to look for in other files and the module it is imported from (NULL: from anywhere);
--- callee_name is NULL where the use is resolved within its file or nowhere.
+-- Calls and instantiations as written, resolved or not.
 CREATE TABLE usages (
   id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL,
   file_id INTEGER NOT NULL,
@@ -218,31 +218,32 @@ CREATE TABLE usages (
   target_name TEXT NOT NULL,
   context TEXT,
   created_at REAL DEFAULT (julianday('now')),
-  caller_type TEXT,
-  caller_id INTEGER,
-  callee_name TEXT,
-  origin TEXT,
   FOREIGN KEY (file_id) REFERENCES files (id) ON DELETE CASCADE
 );
 CREATE INDEX idx_usages_file ON usages (file_id);
 CREATE INDEX idx_usages_target ON usages (target_type, target_name);
 CREATE INDEX idx_usages_class_name ON usages (target_class, target_name);
-CREATE INDEX idx_usages_callee ON usages (callee_name, origin) WHERE callee_name IS NOT NULL;
 
--- The bases of classes that are not defined in the same file, one row each; columns as in usages.
-CREATE TABLE class_bases (
-  id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL,
+-- Uses of names that their own file does not define, each of which may have an edge into another file; they are resolved
+-- again when the definitions of the name change there.
+-- number: counts the uses of a file. target_type: function, class or method for a call, base for a base class. caller_type and
+-- caller_id: the innermost definition around the use. name, origin: what to look for, and the module that it is imported
+-- from, NULL when it may be any. edge_id: its row of entity_cross_ref, NULL without one. That row may be gone, since it goes
+-- with its callee; its id never comes back.
+CREATE TABLE external_uses (
   file_id INTEGER NOT NULL,
-  class_id INTEGER NOT NULL,
+  number INTEGER NOT NULL,
   line INTEGER NOT NULL,
-  callee_name TEXT NOT NULL,
+  target_type TEXT NOT NULL,
+  caller_type TEXT NOT NULL,
+  caller_id INTEGER NOT NULL,
+  name TEXT NOT NULL,
   origin TEXT,
-  FOREIGN KEY (file_id) REFERENCES files (id) ON DELETE CASCADE,
-  FOREIGN KEY (class_id) REFERENCES classes (id) ON DELETE CASCADE
-);
-CREATE INDEX idx_class_bases_file ON class_bases (file_id);
-CREATE INDEX idx_class_bases_class ON class_bases (class_id);
-CREATE INDEX idx_class_bases_callee ON class_bases (callee_name, origin);
+  edge_id INTEGER,
+  PRIMARY KEY (file_id, number),
+  FOREIGN KEY (file_id) REFERENCES files (id) ON DELETE CASCADE
+) WITHOUT ROWID;
+CREATE INDEX idx_external_uses_name ON external_uses (name, origin);
 
 -- The text of each file and entity; code_content_fts below indexes it.
 CREATE TABLE code_content (
@@ -260,7 +261,8 @@ CREATE INDEX idx_code_content_file ON code_content (file_id);
 CREATE INDEX idx_code_content_entity ON code_content (entity_type, entity_id);
 
 -- Full text over code_content (https://sqlite.org/fts5.html#external_content_tables). There are no triggers: whoever deletes
--- a row of code_content deletes it here first, with its old values, else the index is corrupt.
+-- a row of code_content deletes it here first, with its old values, else the index is corrupt. Where another program has made
+-- triggers that do so, the driver leaves it to them.
 CREATE VIRTUAL TABLE code_content_fts USING fts5(
   entity_type,
   entity_name,
@@ -387,7 +389,7 @@ CREATE INDEX idx_code_chunks_vector ON code_chunks (vector_id);
 CREATE INDEX idx_code_chunks_not_vectorized ON code_chunks (project_id, id) WHERE vector_id IS NULL;
 CREATE INDEX idx_code_chunks_created_at ON code_chunks (created_at);
 CREATE INDEX idx_code_chunks_project_embedding_model ON code_chunks (project_id) WHERE embedding_model IS NOT NULL;
--- So that deleting an entity does not read the whole table for the rows that hang on it.
+-- As on issues.
 CREATE INDEX idx_code_chunks_class ON code_chunks (class_id) WHERE class_id IS NOT NULL;
 CREATE INDEX idx_code_chunks_function ON code_chunks (function_id) WHERE function_id IS NOT NULL;
 CREATE INDEX idx_code_chunks_method ON code_chunks (method_id) WHERE method_id IS NOT NULL;

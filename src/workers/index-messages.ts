@@ -1,7 +1,7 @@
 import { deserialize, serialize } from "node:v8";
 import type { SerializedDriverError } from "../errors.js";
 import type { IndexingErrorType } from "../indexer/entities.js";
-import type { StoredFileInput } from "../indexer/store.js";
+import type { StoredFileInput } from "../indexer/stored-file.js";
 
 /** Asks a parser process for files of a project. */
 export interface IndexFilesRequest {
@@ -54,7 +54,7 @@ export interface FinishedProject {
 /** A file that could not be indexed; stored in `indexing_errors`. */
 export interface FileFailure {
   readonly projectId: string;
-  /** Absolute, or relative to the project's root, in whichever spelling. */
+  /** Absolute, links resolved; as the client gave it when no parser could tell. */
   readonly path: string;
   readonly type: IndexingErrorType;
   readonly error: SerializedDriverError;

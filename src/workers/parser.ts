@@ -144,7 +144,12 @@ async function indexFile(request: IndexFilesRequest, path: string): Promise<File
     const error = fromSqliteError(thrown);
     const type = thrown instanceof IndexingError ? thrown.type : ERROR_TYPE_OF_REASON[error.reason];
     if (type === undefined) return result(FileResultKind.REFUSED, encodeMessage(error.toJSON()));
-    const failure: FileFailure = { projectId, path: realPath(projectId, path), type, error: error.toJSON() };
+    const failure: FileFailure = {
+      projectId,
+      path: absolutePath(rootOf(projectId), path),
+      type,
+      error: error.toJSON(),
+    };
     return result(FileResultKind.FAILURE, encodeMessage(failure));
   }
 }
@@ -157,12 +162,12 @@ function die({ message }: IndexingError): Promise<never> {
   return new Promise(() => undefined);
 }
 
-/** The path under which the file is stored when it can be; the path as given when nothing is there. */
-function realPath(projectId: string, path: string): string {
+/** The path by which `files` knows the file, or would; of one that is not there, as far as the name says. */
+function absolutePath(root: string, path: string): string {
   try {
-    return resolveInProject(rootOf(projectId), path).path;
+    return resolveInProject(root, path).path;
   } catch {
-    return path;
+    return resolve(root, path);
   }
 }
 

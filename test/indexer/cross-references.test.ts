@@ -258,8 +258,9 @@ describe("edges between files", () => {
     await project.index([...users, definer("A"), definer("B")]);
     assert.deepEqual(edgesIn(project), []);
     // Edges that nothing concerns must not even be read: a wrong one stays.
-    project.connection.exec(`INSERT INTO entity_cross_ref (caller_function_id, callee_method_id, ref_type, file_id, line, source_id)
-      SELECT caller_id, 1, 'call', file_id, line, id FROM usages WHERE file_id = 7`);
+    project.connection.exec(`INSERT INTO entity_cross_ref (id, caller_function_id, callee_method_id, ref_type, file_id, line)
+        SELECT 1000, caller_id, 1, 'call', file_id, line FROM external_uses WHERE file_id = 7;
+        UPDATE external_uses SET edge_id = 1000 WHERE file_id = 7;`);
     await project.index([definer("C")]);
     assert.deepEqual(edgesIn(project), ["use6.py:main -call-> A.py:A.common"]);
     project.close();

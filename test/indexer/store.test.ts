@@ -53,10 +53,10 @@ describe("storeFile()", () => {
       crossReferences: 3,
     });
     assert.deepEqual(project.store.countRows(fileId), counts);
-    assert.deepEqual(
-      all("SELECT path, relative_path, lines, has_docstring, deleted, needs_chunking, language, size FROM files"),
-      [["/p/pkg/account.py", "pkg/account.py", 23, 1, 0, 0, "python", SOURCE.length]],
-    );
+    assert.deepEqual(all("SELECT path, relative_path, lines, has_docstring, deleted, needs_chunking FROM files"), [
+      ["/p/pkg/account.py", "pkg/account.py", 23, 1, 0, 0],
+    ]);
+    assert.deepEqual(all("SELECT file_id, language, size FROM indexed_files"), [[fileId, "python", SOURCE.length]]);
     assert.deepEqual(all("SELECT name, line, end_line, docstring, bases FROM classes"), [
       ["Account", 7, 17, "Class text.", '["Base","Tool"]'],
     ]);
@@ -68,21 +68,24 @@ describe("storeFile()", () => {
       ["main", 20, 23],
       ["inner", 21, 22],
     ]);
-    assert.deepEqual(all("SELECT name, module, import_type, line, alias FROM imports"), [
-      ["os.path", "os.path", "import", 2, "p"],
-      ["helper", ".other", "import_from", 3, "h"],
-      ["Tool", ".other", "import_from", 3, null],
+    assert.deepEqual(all("SELECT name, module, import_type, line FROM imports"), [
+      ["os.path", "os.path", "import", 2],
+      ["helper", ".other", "import_from", 3],
+      ["Tool", ".other", "import_from", 3],
     ]);
-    assert.deepEqual(
-      all("SELECT target_name, target_class, caller_type, callee_name, origin FROM usages ORDER BY line, target_name"),
-      [
-        ["h", null, "method", "helper", "/pkg/other"],
-        ["load", "Account", "method", null, null],
-        ["Tool", null, "method", "Tool", "/pkg/other"],
-        ["Account", null, "function", null, null],
-        ["save", null, "function", null, null],
-      ],
-    );
+    assert.deepEqual(all("SELECT line, target_name, target_class, context FROM usages ORDER BY line, target_name"), [
+      [11, "h", null, "Account.save"],
+      [12, "load", "Account", "Account.save"],
+      [15, "Tool", null, "Account.load"],
+      [23, "Account", null, "main"],
+      [23, "save", null, "main"],
+    ]);
+    assert.deepEqual(all("SELECT line, target_type, caller_type, name, origin, edge_id FROM external_uses"), [
+      [11, "function", "method", "helper", "/pkg/other", null],
+      [15, "class", "method", "Tool", "/pkg/other", null],
+      [7, "base", "class", "Base", null, null],
+      [7, "base", "class", "Tool", "/pkg/other", null],
+    ]);
     assert.deepEqual(all("SELECT entity_type, name, scope, start_line, line, end_line FROM symbols ORDER BY id"), [
       ["file", "pkg/account.py", null, 1, 1, 23],
       ["class", "Account", "", 6, 7, 17],
@@ -182,7 +185,7 @@ describe("storeFile()", () => {
   it("clears needs_chunking, the mark of deletion and the indexing error", async () => {
     await project.write("a.py", "x = 1\n");
     project.connection.exec("UPDATE files SET needs_chunking = 1, deleted = 1");
-    inTransaction(project.connection, () => project.store.storeFailure("p", "a.py", "timeout", "too slow"));
+    inTransaction(project.connection, () => project.store.storeFailure("p", "/p/a.py", "timeout", "too slow"));
     assert.equal(project.store.findFile("p", "/p/a.py"), null);
     await project.write("a.py", "x = 2\n");
     assert.deepEqual(all("SELECT needs_chunking, deleted FROM files"), [[0, 0]]);
@@ -192,7 +195,7 @@ describe("storeFile()", () => {
 
   it("stores the error of a file that it could store in part", async () => {
     await project.write("a.py", "def f():\n    pass\ndef (:\n");
-    assert.deepEqual(all("SELECT file_path, error_type FROM indexing_errors"), [["a.py", "syntax_error"]]);
+    assert.deepEqual(all("SELECT file_path, error_type FROM indexing_errors"), [["/p/a.py", "syntax_error"]]);
     await project.write("a.py", "def f():\n    pass\n");
     assert.deepEqual(all("SELECT count(*) FROM indexing_errors"), [[0]]);
   });
@@ -275,12 +278,17 @@ describe("storeFailure()", () => {
     const { indexing_errors: none, ...before } = dumpIndex(project.connection);
     assert.deepEqual(none, []);
     for (const type of ["timeout", "too_large"] as const) {
-      inTransaction(project.connection, () => project.store.storeFailure("p", "a.py", type, `it is ${type}`));
+      inTransaction(project.connection, () => project.store.storeFailure("p", "/p/a.py", type, `it is ${type}`));
     }
     const { indexing_errors: errors, ...after } = dumpIndex(project.connection);
     assert.deepEqual(after, before);
     assert.deepEqual(errors, [
-      JSON.stringify({ project_id: "p", file_path: "a.py", error_type: "too_large", error_message: "it is too_large" }),
+      JSON.stringify({
+        project_id: "p",
+        file_path: "/p/a.py",
+        error_type: "too_large",
+        error_message: "it is too_large",
+      }),
     ]);
     project.close();
   });
@@ -290,10 +298,33 @@ describe("clearFailure()", () => {
   it("forgets the error of one file", () => {
     const project = new IndexedProject();
     inTransaction(project.connection, () => {
-      for (const path of ["a.py", "b.py"]) project.store.storeFailure("p", path, "timeout", "slow");
-      project.store.clearFailure("p", "a.py");
+      for (const path of ["/p/a.py", "/p/b.py"]) project.store.storeFailure("p", path, "timeout", "slow");
+      project.store.clearFailure("p", "/p/a.py");
     });
     assert.equal(dumpIndex(project.connection).indexing_errors?.length, 1);
+  });
+});
+
+describe("findFile()", () => {
+  it("knows the content's hash only while nothing asks for the file to be indexed again", async () => {
+    const project = new IndexedProject();
+    const hash = (): string | null | undefined => project.store.findFile("p", "/p/a.py")?.contentHash;
+    const fail = (type: "syntax_error" | "io_error"): void =>
+      inTransaction(project.connection, () => project.store.storeFailure("p", "/p/a.py", type, "bad"));
+    const again: [string, () => void][] = [
+      ["needs_chunking", () => project.connection.exec("UPDATE files SET needs_chunking = 1")],
+      ["the last attempt failed", () => fail("io_error")],
+      ["written by another program", () => project.connection.exec("DELETE FROM indexed_files")],
+    ];
+    for (const [what, change] of again) {
+      await project.write("a.py", SOURCE);
+      assert.match(hash() ?? "", /^[0-9a-f]{64}$/);
+      change();
+      assert.equal(hash(), null, what);
+    }
+    await project.write("a.py", SOURCE);
+    fail("syntax_error");
+    assert.match(hash() ?? "", /^[0-9a-f]{64}$/);
     project.close();
   });
 });

@@ -11,9 +11,9 @@ describe("SQLiteSchemaManager", () => {
       const { connection } = newDatabase(directory);
       const manager = new SQLiteSchemaManager(connection);
       const report = manager.createMissing();
-      assert.equal(report.createdTables.length, 25);
-      assert.equal(report.createdTables.at(-1), "code_content_fts");
-      assert.equal(report.createdObjects.length, 50);
+      assert.equal(report.createdTables.length, 24 + 3 + 2);
+      assert.deepEqual(report.createdTables.slice(-2), ["code_content_fts", "symbols_fts"]);
+      assert.equal(report.createdObjects.length, 50 + 9);
       assert.ok(report.createdObjects.includes("index idx_files_needs_indexing"));
       assert.deepEqual(manager.createMissing(), { createdTables: [], createdObjects: [] });
       connection.close();
@@ -124,7 +124,7 @@ describe("SQLiteSchemaManager", () => {
       const manager = new SQLiteSchemaManager(connection);
       manager.syncSchema();
       connection.exec(`
-        ALTER TABLE files DROP COLUMN size;
+        ALTER TABLE files DROP COLUMN version_dir;
         ALTER TABLE projects ADD COLUMN mine;
         DROP INDEX idx_classes_name;
         DROP TABLE db_settings; CREATE TABLE db_settings (key TEXT PRIMARY KEY NOT NULL, value TEXT, updated_at REAL);`);
@@ -136,7 +136,7 @@ describe("SQLiteSchemaManager", () => {
           "table db_settings: column value: NULL → NOT NULL",
           "table db_settings: column updated_at: no default → DEFAULT julianday ( 'now' )",
           "table projects: column mine is not wanted",
-          "table files: column size is missing",
+          "table files: column version_dir is missing",
           "index idx_classes_name is missing",
         ],
       });

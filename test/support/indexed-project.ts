@@ -28,11 +28,16 @@ export class IndexedProject {
   readonly store: ReturnType<typeof createFileStore>;
   readonly edges: ReturnType<typeof createEdgeResolver>;
 
-  constructor(path = ":memory:", projects: readonly string[] = ["p"]) {
-    this.connection = openConnection(path, { role: "writer" });
-    this.connection.exec(SCHEMA);
-    for (const id of projects) {
-      this.connection.prepare("INSERT INTO projects (id, root_path) VALUES (?, ?)").run(id, `/${id}`);
+  /** @param database a path, or an open database that has the tables and projects already; closed with this object. */
+  constructor(database: string | Connection = ":memory:", projects: readonly string[] = ["p"]) {
+    if (typeof database === "string") {
+      this.connection = openConnection(database, { role: "writer" });
+      this.connection.exec(SCHEMA);
+      for (const id of projects) {
+        this.connection.prepare("INSERT INTO projects (id, root_path) VALUES (?, ?)").run(id, `/${id}`);
+      }
+    } else {
+      this.connection = database;
     }
     this.store = createFileStore(this.connection);
     this.edges = createEdgeResolver(this.connection);
@@ -97,20 +102,21 @@ const EDGE_END = (side: string): string => `
 
 /** Every table of the index without ids and times: one SELECT each. */
 const DUMP = {
-  files: `SELECT path, relative_path, lines, has_docstring, deleted, needs_chunking, content_hash, language, size FROM files`,
+  files: `SELECT path, relative_path, lines, has_docstring, deleted, needs_chunking FROM files`,
+  indexed_files: `SELECT f.path, i.content_hash, i.size, i.language FROM indexed_files i JOIN files f ON f.id = i.file_id`,
   classes: `SELECT f.path, c.name, c.line, c.end_line, c.docstring, c.bases FROM classes c JOIN files f ON f.id = c.file_id`,
   methods: `SELECT f.path, c.name AS class, m.name, m.line, m.end_line, m.args, m.docstring, m.is_abstract, m.has_pass,
       m.has_not_implemented, m.complexity
     FROM methods m JOIN classes c ON c.id = m.class_id JOIN files f ON f.id = c.file_id`,
   functions: `SELECT f.path, u.name, u.line, u.end_line, u.args, u.docstring, u.complexity
     FROM functions u JOIN files f ON f.id = u.file_id`,
-  imports: `SELECT f.path, i.name, i.module, i.import_type, i.line, i.alias FROM imports i JOIN files f ON f.id = i.file_id`,
-  usages: `SELECT f.path, u.line, u.usage_type, u.target_type, u.target_class, u.target_name, u.context, u.caller_type,
-      ${ENTITY("s", "u.caller_type", "u.caller_id")} AS caller, u.callee_name, u.origin
+  imports: `SELECT f.path, i.name, i.module, i.import_type, i.line FROM imports i JOIN files f ON f.id = i.file_id`,
+  usages: `SELECT f.path, u.line, u.usage_type, u.target_type, u.target_class, u.target_name, u.context
     FROM usages u JOIN files f ON f.id = u.file_id`,
-  class_bases: `SELECT f.path, ${ENTITY("s", "'class'", "b.class_id")} AS class, b.line, b.callee_name, b.origin
-    FROM class_bases b JOIN files f ON f.id = b.file_id`,
-  entity_cross_ref: `SELECT f.path, e.line, e.ref_type, e.source_id IS NOT NULL AS is_foreign,
+  external_uses: `SELECT f.path, u.number, u.line, u.target_type, ${ENTITY("s", "u.caller_type", "u.caller_id")} AS caller,
+      u.name, u.origin, EXISTS (SELECT 1 FROM entity_cross_ref e WHERE e.id = u.edge_id) AS has_edge
+    FROM external_uses u JOIN files f ON f.id = u.file_id`,
+  entity_cross_ref: `SELECT f.path, e.line, e.ref_type, e.id IN (SELECT edge_id FROM external_uses WHERE edge_id > 0) AS is_foreign,
       ${EDGE_END("caller")} AS caller, ${EDGE_END("callee")} AS callee
     FROM entity_cross_ref e LEFT JOIN files f ON f.id = e.file_id`,
   code_content: `SELECT f.path, c.entity_type, c.entity_name, c.content, c.docstring

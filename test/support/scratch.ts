@@ -64,10 +64,3 @@ export function newDatabase(directory: string, sql = ""): { readonly path: strin
   connection.exec(sql);
   return { path, connection };
 }
-
-/** A directory of its own for a whole test file; removed at the end of the process. */
-export function scratchDirectory(): string {
-  const directory = mkdtempSync(join(tmpdir(), "code-analysis-"));
-  process.on("exit", () => rmSync(directory, { recursive: true, force: true }));
-  return directory;
-}

@@ -1,9 +1,10 @@
-import { relative, resolve, sep } from "node:path";
+import { resolve } from "node:path";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { IndexFileResponseSchema } from "../../../gen/code_analysis/driver/v1/index_pb.js";
 import { createEdgeResolver, type EdgeResolver } from "../../indexer/cross-references.js";
 import { createFailureStore } from "../../indexer/failure-store.js";
 import { createFileStore, type FileChange, type FileStore } from "../../indexer/store.js";
+import type { Statement } from "../../sqlite/connection.js";
 import {
   decodeMessage,
   encodeMessage,
@@ -19,6 +20,8 @@ import type { ExclusiveOperation, WriteOperation } from "./operation.js";
 interface IndexWriter {
   readonly store: FileStore;
   readonly edges: EdgeResolver;
+  /** The root directory of a project. */
+  readonly findRoot: Statement<string, [string]>;
   /** Files whose edges to other files wait for the end of an IndexProject, by project. */
   readonly unresolved: Map<string, FileChange[]>;
 }
@@ -30,7 +33,12 @@ function indexWriterOf(session: WriterSession): IndexWriter {
   let writer = indexWriters.get(session);
   if (writer === undefined) {
     const { connection } = session;
-    writer = { store: createFileStore(connection), edges: createEdgeResolver(connection), unresolved: new Map() };
+    writer = {
+      store: createFileStore(connection),
+      edges: createEdgeResolver(connection),
+      findRoot: connection.prepare<[string], string>("SELECT root_path FROM main.projects WHERE id = ?").pluck(),
+      unresolved: new Map(),
+    };
     indexWriters.set(session, writer);
   }
   return writer;
@@ -75,12 +83,16 @@ export const storeFile: WriteOperation = (session, bytes) => {
   return toBinary(IndexFileResponseSchema, response);
 };
 
-/** Stores why a file could not be indexed (`FileFailure`), under its path from the project's root. */
+/** Stores why a file could not be indexed (`FileFailure`), under its absolute path. */
 export const storeFailure: WriteOperation = ({ connection }, bytes) => {
   const { projectId, path, type, error } = decodeMessage<FileFailure>(bytes);
   const root: unknown = connection.prepare("SELECT root_path FROM main.projects WHERE id = ?").pluck().get(projectId);
-  const relativePath = typeof root === "string" ? relative(root, resolve(root, path)).replaceAll(sep, "/") : path;
-  createFailureStore(connection).store(projectId, relativePath, type, error.message);
+  createFailureStore(connection).store(
+    projectId,
+    typeof root === "string" ? resolve(root, path) : path,
+    type,
+    error.message,
+  );
   return Buffer.alloc(0);
 };
 

@@ -10,7 +10,7 @@ interface Facts {
 
 /** CREATE statements for the tables and indexes of existing databases, with the types that `types` gives some columns of files. */
 export function factsSchema(types: { readonly lines: string; readonly lastModified: string }): string {
-  const { tables, indexes } = readFacts();
+  const { tables, indexes } = readSchemaFacts();
   const statements = tables.map(({ name, definitions }) => {
     const text = `CREATE TABLE ${name} (${definitions.join(", ")})`;
     if (name !== "files") return text;
@@ -23,7 +23,7 @@ export function factsSchema(types: { readonly lines: string; readonly lastModifi
 
 /** Names of the tables, parents first. */
 export function factsTables(): string[] {
-  return readFacts().tables.map(({ name }) => name);
+  return readSchemaFacts().tables.map(({ name }) => name);
 }
 
 /** A database of `factsSchema` with rows in every table; what `files` holds in the two columns is to be converted. */
@@ -52,7 +52,7 @@ const TRIGGERS = [
   "CREATE TRIGGER file_touched AFTER UPDATE OF path ON files BEGIN UPDATE files SET updated_at = 1 WHERE id = new.id; END",
 ];
 
-function readFacts(): Facts {
+function readSchemaFacts(): Facts {
   const facts: Facts = { tables: [], indexes: [] };
   let isIndexes = false;
   for (const line of readFileSync(fixturePath("schema-facts.txt"), "utf8").split("\n")) {

@@ -510,7 +510,8 @@ export type IndexingError = Message<"code_analysis.driver.v1.IndexingError"> & {
   projectId: string;
 
   /**
-   * The file, as stored: relative to the root directory.
+   * The file: its absolute path, as in the column `path` of the table `files`. Other services of an installation may store
+   * other paths.
    *
    * @generated from field: string file_path = 2;
    */

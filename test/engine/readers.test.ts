@@ -100,7 +100,7 @@ describe("reads", () => {
 
   it("go on after every reader was killed at the same time, again and again", async () => {
     const test = await start({ readers: 2 });
-    for (let round = 0; round < 3; round++) {
+    for (let round = 0; round < 2; round++) {
       const calls = Array.from({ length: 50 }, () => test.sql("SELECT 7"));
       for (const pid of workerPids(test.databasePath, "reader")) process.kill(pid, "SIGKILL");
       await Promise.all(calls);
@@ -339,17 +339,15 @@ describe("streams", () => {
     await stream.return(undefined);
   });
 
-  it("leave no process when the engine closes at any moment of theirs", async () => {
-    for (let delayMs = 0; delayMs < 2; delayMs++) {
-      const engine = await TestEngine.start();
-      assert.equal(await rowsOf(engine.stream("query", { sql: counting(10) })), 10);
-      const open = engine.stream("query", { sql: counting(1_000_000) });
-      await open.next();
-      await new Promise((resolve) => setTimeout(resolve, delayMs));
-      await engine.engine.close();
-      await until("no worker is left", () => workerPids(engine.databasePath).length === 0, 2_000);
-      await assert.rejects(rowsOf(open));
-      await assert.rejects(engine.sql("SELECT 1"), reason("DRAINING"));
-    }
+  it("leave no process when the engine closes in the middle of one and after the end of another", async () => {
+    const engine = await TestEngine.start();
+    const open = engine.stream("query", { sql: counting(1_000_000) });
+    await open.next();
+    // Its reader is just being given back.
+    assert.equal(await rowsOf(engine.stream("query", { sql: counting(10) })), 10);
+    await engine.engine.close();
+    await until("no worker is left", () => workerPids(engine.databasePath).length === 0, 2_000);
+    await assert.rejects(rowsOf(open));
+    await assert.rejects(engine.sql("SELECT 1"), reason("DRAINING"));
   });
 });

@@ -143,7 +143,7 @@ describe("writes", () => {
       }
     };
     const clients = Array.from({ length: 20 }, client);
-    for (let round = 0; round < 4; round++) {
+    for (let round = 0; round < 3; round++) {
       const before = acknowledged.length;
       await until("writes go on", () => acknowledged.length > before + 100);
       killWriter(test);
@@ -167,7 +167,7 @@ describe("writes", () => {
       }
     };
     const clients = Array.from({ length: 20 }, client);
-    for (let round = 0; round < 4; round++) {
+    for (let round = 0; round < 3; round++) {
       const before = acknowledged.length;
       await until("writes go on", () => acknowledged.length > before + 100);
       killWriter(test);
@@ -175,7 +175,7 @@ describe("writes", () => {
     isDone = true;
     await Promise.all(clients);
     assertLedger(await allValues(test, "SELECT x FROM t"), acknowledged, []);
-    assert.equal(test.log.filter(({ message }) => message.includes("started again")).length >= 4, true);
+    assert.equal(test.log.filter(({ message }) => message.includes("started again")).length >= 3, true);
   });
 
   it("go on when the writer is killed again while it starts", async () => {
@@ -200,7 +200,7 @@ describe("writes", () => {
 describe("DriverEngine#start()", () => {
   it("says why it cannot, and tries no further", async () => {
     const folder = "/proc/no-such-folder/test.db";
-    await assert.rejects(TestEngine.open(folder), /cannot be opened/);
+    await assert.rejects(TestEngine.open(folder), /no-such-folder/);
     await until("no writer is left", () => workerPids(folder).length === 0);
     await new Promise((resolve) => setTimeout(resolve, 300));
     assert.deepEqual(workerPids(folder), []);

@@ -20,7 +20,7 @@ function residentBytes(pid: number): number {
 }
 
 describe("reads", () => {
-  const start = useEngines();
+  const start = useEngines({ readers: 1 });
 
   it("answer hundreds of calls in flight, each its own", async () => {
     const test = await start();
@@ -36,7 +36,7 @@ describe("reads", () => {
   });
 
   it("stop an endless statement within a second after its deadline, while the calls behind it succeed", async () => {
-    const test = await start({ readers: 1 });
+    const test = await start();
     await test.sql("SELECT 1");
     const startMs = performance.now();
     const endless = test.call("execute", { sql: ENDLESS }, within(300));
@@ -51,7 +51,7 @@ describe("reads", () => {
   });
 
   it("answer what was sent before an endless statement without waiting for its end", async () => {
-    const test = await start({ readers: 1, maxStatementMs: 3_000 });
+    const test = await start();
     await test.sql("SELECT 1");
     const before = test.sql("SELECT 1");
     const endless = test.call("execute", { sql: ENDLESS }, within(1_200));
@@ -62,7 +62,7 @@ describe("reads", () => {
   });
 
   it("survive more endless neighbours than a failing read is tried", async () => {
-    const test = await start({ readers: 1 });
+    const test = await start();
     const endless = Array.from({ length: 5 }, (_, i) => test.call("execute", { sql: ENDLESS }, within(150 + 400 * i)));
     const behind = Array.from({ length: 5 }, () => test.sql("SELECT 1"));
     for (const call of endless) await assert.rejects(call, reason("DEADLINE_EXCEEDED"));
@@ -77,7 +77,7 @@ describe("reads", () => {
   });
 
   it("do not start a read whose deadline passed while it waited", async () => {
-    const test = await start({ readers: 1 });
+    const test = await start();
     await test.sql("SELECT 1");
     const [pid] = workerPids(test.databasePath, "reader");
     const slow = test.call("execute", { sql: `SELECT count(*) FROM (${counting(300_000)})` });
@@ -88,7 +88,7 @@ describe("reads", () => {
   });
 
   it("are tried again when a reader is killed in the middle", async () => {
-    const test = await start({ readers: 1 });
+    const test = await start();
     const answers = Promise.all(
       Array.from({ length: 8 }, () => test.sql(`SELECT count(*) FROM (${counting(200_000)})`)),
     );
@@ -100,7 +100,7 @@ describe("reads", () => {
 
   it("go on after every reader was killed at the same time, again and again", async () => {
     const test = await start({ readers: 2 });
-    for (let round = 0; round < 3; round++) {
+    for (let round = 0; round < 2; round++) {
       const calls = Array.from({ length: 50 }, () => test.sql("SELECT 7"));
       for (const pid of workerPids(test.databasePath, "reader")) process.kill(pid, "SIGKILL");
       await Promise.all(calls);
@@ -117,16 +117,17 @@ describe("reads", () => {
   });
 
   it("show a new column in a statement that was compiled before", async () => {
-    const test = await start({ readers: 1 });
-    await test.sql("CREATE TABLE t(a)");
-    await test.sql("INSERT INTO t VALUES (1)");
-    const columns = async (): Promise<string[]> => (await test.sql("SELECT * FROM t")).columns.map(({ name }) => name);
+    const test = await start();
+    await test.sql("CREATE TABLE changing(a)");
+    await test.sql("INSERT INTO changing VALUES (1)");
+    const columns = async (): Promise<string[]> =>
+      (await test.sql("SELECT * FROM changing")).columns.map(({ name }) => name);
     assert.deepEqual(await columns(), ["a"]);
-    await test.sql("ALTER TABLE t ADD COLUMN b DEFAULT 'new'");
+    await test.sql("ALTER TABLE changing ADD COLUMN b DEFAULT 'new'");
     assert.deepEqual(await columns(), ["a", "b"]);
-    const { rows } = await test.sql("SELECT * FROM t");
+    const { rows } = await test.sql("SELECT * FROM changing");
     assert.equal(rows[0]?.values.length, 2);
-    for await (const message of test.stream("query", { sql: "SELECT * FROM t" })) {
+    for await (const message of test.stream("query", { sql: "SELECT * FROM changing" })) {
       assert.deepEqual(
         message.columns.map(({ name }) => name),
         ["a", "b"],
@@ -135,7 +136,7 @@ describe("reads", () => {
   });
 
   it("run a statement that begins with comments on a reader, where it cannot hold up the writes", async () => {
-    const test = await start({ maxStatementMs: 1_000 });
+    const test = await start();
     await ensureTable(test, "t", "x");
     const endless = test.call("execute", { sql: `-- name: Count :one\n/* of ** all */ ${ENDLESS}` }, within(900));
     const startMs = performance.now();
@@ -338,17 +339,15 @@ describe("streams", () => {
     await stream.return(undefined);
   });
 
-  it("leave no process when the engine closes at any moment of theirs", async () => {
-    for (let delayMs = 0; delayMs < 2; delayMs++) {
-      const engine = await TestEngine.start();
-      assert.equal(await rowsOf(engine.stream("query", { sql: counting(10) })), 10);
-      const open = engine.stream("query", { sql: counting(1_000_000) });
-      await open.next();
-      await new Promise((resolve) => setTimeout(resolve, delayMs));
-      await engine.engine.close();
-      await until("no worker is left", () => workerPids(engine.databasePath).length === 0, 2_000);
-      await assert.rejects(rowsOf(open));
-      await assert.rejects(engine.sql("SELECT 1"), reason("DRAINING"));
-    }
+  it("leave no process when the engine closes in the middle of one and after the end of another", async () => {
+    const engine = await TestEngine.start();
+    const open = engine.stream("query", { sql: counting(1_000_000) });
+    await open.next();
+    // Its reader is just being given back.
+    assert.equal(await rowsOf(engine.stream("query", { sql: counting(10) })), 10);
+    await engine.engine.close();
+    await until("no worker is left", () => workerPids(engine.databasePath).length === 0, 2_000);
+    await assert.rejects(rowsOf(open));
+    await assert.rejects(engine.sql("SELECT 1"), reason("DRAINING"));
   });
 });

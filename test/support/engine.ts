@@ -160,10 +160,12 @@ function contextOf(context: Partial<CallContext>): CallContext {
 }
 
 /**
- * Engines for the tests of a `describe`. One with the default limits is started once and shared, one with limits of its own is
+ * Engines for the tests of a `describe`. One with the limits given here is started once and shared, one with limits of its own is
  * stopped after its test.
  */
-export function useEngines(): (limits?: Partial<EngineLimits>) => Promise<TestEngine> {
+export function useEngines(
+  sharedLimits: Partial<EngineLimits> = {},
+): (limits?: Partial<EngineLimits>) => Promise<TestEngine> {
   let shared: Promise<TestEngine> | undefined;
   let ofTest: TestEngine[] = [];
   afterEach(async () => {
@@ -175,7 +177,7 @@ export function useEngines(): (limits?: Partial<EngineLimits>) => Promise<TestEn
   });
   return async (limits) => {
     if (limits === undefined) {
-      shared ??= TestEngine.start();
+      shared ??= TestEngine.start(sharedLimits);
       return await shared;
     }
     const engine = await TestEngine.start(limits);

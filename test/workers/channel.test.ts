@@ -1,9 +1,7 @@
 import assert from "node:assert/strict";
 import { Duplex } from "node:stream";
 import { serialize } from "node:v8";
-import { create, toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
-import { ExecuteRequestSchema } from "../../gen/code_analysis/driver/v1/sql_pb.js";
 import { Channel, decodeCall, encodeCall, type Frame, FrameKind } from "../../src/workers/channel.js";
 import { RequestField, stringField } from "../../src/workers/request-fields.js";
 
@@ -83,28 +81,6 @@ describe("encodeCall()", () => {
 });
 
 describe("stringField()", () => {
-  it("finds the text of a field among any others", () => {
-    fc.assert(
-      fc.property(fc.string(), fc.string(), fc.string(), fc.nat(), (sql, transactionId, requestId, maxRows) => {
-        const bytes = toBinary(
-          ExecuteRequestSchema,
-          create(ExecuteRequestSchema, { sql, transactionId, requestId, maxRows, parameters: [{}, {}] }),
-        );
-        assert.equal(stringField(bytes, RequestField.SQL), Buffer.from(sql).toString());
-        assert.equal(stringField(bytes, RequestField.TRANSACTION_ID), Buffer.from(transactionId).toString());
-        assert.equal(stringField(bytes, RequestField.REQUEST_ID), Buffer.from(requestId).toString());
-      }),
-    );
-  });
-
-  it("takes any bytes without failing", () => {
-    fc.assert(
-      fc.property(fc.uint8Array(), (bytes) => {
-        assert.equal(typeof stringField(bytes, RequestField.REQUEST_ID), "string");
-      }),
-    );
-  });
-
   it("finds nothing in a message between two worker processes, which is no protobuf", () => {
     fc.assert(
       fc.property(fc.anything({ withBigInt: true }), (value) => {

@@ -125,7 +125,7 @@ const POISONS: readonly { title: string; sql: string; reason: Reason; prepare?: 
   { title: "a syntax error", sql: "INSERT INTO note(text VALUES ('x')", reason: "SQL_ERROR" },
 ];
 
-const BATCH_SIZES = [1, 2, 5];
+const BATCH_SIZES = [1, 3];
 
 describe("GroupCommit", () => {
   const path = useTempFolder();

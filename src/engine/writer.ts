@@ -12,6 +12,9 @@ const OVERLOAD_RETRY_MS = 50;
 /** A write that was running or waiting when the writer process died this often is not tried again. */
 const MAX_ATTEMPTS = 3;
 
+/** Closing a database whose WAL was just copied takes milliseconds; whoever waits for the driver's end has other plans. */
+const CLOSE_TIMEOUT_MS = 2_000;
+
 /** What the writer reports about the database beside answers. */
 export interface WriterObserver {
   /** The database takes writes, or does not until further notice. */
@@ -117,17 +120,20 @@ export class Writer {
     return this.#process.stream(operation, request, context);
   }
 
-  /** Checkpoints and ends the process. Nothing else may run. */
+  /** Checkpoints, closes the database and ends the process. Nothing else may run. */
   async close(): Promise<void> {
     this.#isClosing = true;
     try {
       await this.#started;
       await this.#process.call("checkpoint", Buffer.alloc(0), { deadlineMs: Number.POSITIVE_INFINITY });
+      this.#process.end();
     } catch (error) {
       this.#log("warn", "the WAL could not be checkpointed", { reason: DriverError.from(error).message });
+      this.kill();
     }
-    this.kill();
+    const timer = setTimeout(() => this.kill(), CLOSE_TIMEOUT_MS);
     await this.#process.exited;
+    clearTimeout(timer);
   }
 
   /** Ends the process at once. */

@@ -232,6 +232,11 @@ function open(): void {
   const connection = openConnection(databasePath, { role: "writer" });
   session = new WriterSession(connection, limits, (line) => host.log("warn", line));
   commits = new GroupCommit(session, host.guard);
+  // The last connection that closes removes the WAL.
+  host.onEnd = () => {
+    streams.stop();
+    connection.close();
+  };
 }
 
 await announce(host, () => {

@@ -57,10 +57,15 @@ export const startDriver: StartDriver = async (config, logger) => {
   const addresses: string[] = [];
   try {
     await engine.start();
+  } catch (error) {
+    engine.kill();
+    throw error;
+  }
+  try {
     for (const listener of listeners) addresses.push(await server.listen(listener));
   } catch (error) {
     await server.stop(0);
-    engine.kill();
+    await engine.close();
     throw error;
   }
   const driver: RunningDriver = {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { mkdirSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { openConnection } from "../../src/sqlite/connection.js";
 import { TestEngine } from "../support/engine.js";
-import { readFacts, sqlOfFacts } from "../support/schema-facts.js";
+import { readSchemaFacts, schemaOfFacts } from "../support/schema-facts.js";
 import { useTempFolder } from "../support/temp-folder.js";
 
 describe("the engine on a database of another program", () => {
@@ -16,7 +16,7 @@ describe("the engine on a database of another program", () => {
     writeFileSync(`${root}/a.py`, "def main():\n    pass\n");
     test = await TestEngine.start({ maxFileBytes: 1_000 }, (path) => {
       const connection = openConnection(path, { role: "migration", mustExist: false });
-      connection.exec(sqlOfFacts(readFacts()));
+      connection.exec(schemaOfFacts(readSchemaFacts()));
       connection.prepare("INSERT INTO projects (id, root_path) VALUES ('p', ?)").run(root);
       connection
         .prepare("INSERT INTO files (id, project_id, path, needs_chunking) VALUES (7, 'p', ?, 1)")

@@ -1,11 +1,15 @@
 #!/usr/bin/env node
 import { fileURLToPath } from "node:url";
+import { logVerbosity, setLogVerbosity } from "@grpc/grpc-js";
 import { runProgram } from "../cli/code-analysis-driver/program.js";
 import { ExitCode } from "../cli/exit-code.js";
 import type { Config } from "../config/config.js";
 import { serve } from "./serve.js";
 import { startDriver } from "./start-driver.js";
 import { VERSION } from "./version.js";
+
+// What grpc-js has to say comes back as an error as well, and stderr is for sentences and log records.
+if (process.env.GRPC_VERBOSITY === undefined) setLogVerbosity(logVerbosity.NONE);
 
 // A reader that has seen enough, `| head` for example, is no failure.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {

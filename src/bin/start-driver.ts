@@ -58,11 +58,16 @@ export const startDriver: StartDriver = async (config, logger) => {
   const addresses: string[] = [];
   try {
     await engine.start();
+  } catch (error) {
+    engine.kill();
+    throw error;
+  }
+  try {
     for (const listener of listeners) addresses.push(await server.listen(listener));
     writePresenceNote(config.db, { program: "driver", pid: process.pid, addresses });
   } catch (error) {
     await server.stop(0);
-    engine.kill();
+    await engine.close();
     throw error;
   }
   const driver: RunningDriver = {

@@ -40,14 +40,17 @@ export function oneOf<const Choice extends string>(choices: readonly Choice[]): 
   return scalar("NAME", `one of ${choices.join(", ")}`, z.enum(choices), String);
 }
 
-/** Several texts in the order in which they were given. */
-export const textList: OptionType<readonly string[]> = {
+/** What an address looks like; whoever listens on it reads it. */
+const ADDRESS = /^(?:unix:.+|(?:\[[^\]]+\]|[^:]*):\d{1,5})$/;
+
+/** Addresses in the order in which they were given. */
+export const addressList: OptionType<readonly string[]> = {
   ...scalar(
     "ADDRESS",
-    "one text or a list of texts",
+    "unix:/path/to.sock, host:port or [IPv6]:port, or a list of those",
     z.preprocess(
       (value) => (typeof value === "string" ? value.split(",").map((item) => item.trim()) : value),
-      z.array(z.string().min(1)).min(1).readonly(),
+      z.array(z.string().regex(ADDRESS)).min(1).readonly(),
     ),
     (values: readonly string[]) => values.join(", "),
   ),

@@ -1,6 +1,6 @@
 import { availableParallelism } from "node:os";
 import { LOG_LEVELS } from "../observability/logger.js";
-import { boolean, count, duration, type OptionType, oneOf, path, size, text, textList } from "./option-types.js";
+import { addressList, boolean, count, duration, type OptionType, oneOf, path, size, text } from "./option-types.js";
 
 /** Where the value of an option can come from; a source beats those after it. */
 export type OptionSource = "flag" | "environment" | "file";
@@ -89,7 +89,7 @@ export const OPTIONS = {
     group: "Connections",
     audience: DRIVER,
     words: ["listen"],
-    type: textList,
+    type: addressList,
     default: (databasePath) => [`unix:${databasePath}.sock`],
     defaultText: "unix:<db>.sock",
     description: "unix:/path/to.sock or host:port (port 0: a free one); repeat for several.",

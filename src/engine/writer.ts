@@ -20,6 +20,9 @@ const COMMIT_FAILURE_WINDOW_MS = 60_000;
 
 const EMPTY = Buffer.alloc(0);
 
+/** Closing a database whose WAL was just copied takes milliseconds; whoever waits for the driver's end has other plans. */
+const CLOSE_TIMEOUT_MS = 2_000;
+
 /** What the writer reports about the database beside answers. */
 export interface WriterObserver {
   /** The database takes writes, or does not until further notice. */
@@ -207,17 +210,20 @@ export class Writer {
     this.#line.clear(draining());
   }
 
-  /** Checkpoints and ends the process. Nothing else may run. */
+  /** Checkpoints, closes the database and ends the process. Nothing else may run. */
   async close(): Promise<void> {
     this.drain();
     try {
       await this.#started;
       await this.#process.call("checkpoint", EMPTY, { deadlineMs: Number.POSITIVE_INFINITY });
+      this.#process.end();
     } catch (error) {
       this.#log("warn", "the WAL could not be checkpointed", { reason: DriverError.from(error).message });
+      this.kill();
     }
-    this.#process.kill();
+    const timer = setTimeout(() => this.kill(), CLOSE_TIMEOUT_MS);
     await this.#process.exited;
+    clearTimeout(timer);
   }
 
   /** Ends the process at once. */

@@ -148,10 +148,19 @@ function bind(server: Server, listener: Listener): Promise<number> {
   return new Promise((resolve, reject) => {
     server.bindAsync(address, createCredentials(listener), (error, port) => {
       if (error === null) resolve(port);
-      else
-        reject(new DriverError("INVALID_REQUEST", `Cannot listen on ${address}: ${error.message}`, { cause: error }));
+      else reject(bindError(address, error));
     });
   });
+}
+
+function bindError(address: string, error: Error): DriverError {
+  if (/EADDRINUSE/.test(error.message)) {
+    return new DriverError("INVALID_REQUEST", `Cannot listen on ${address}: another process does.`, {
+      hint: "Stop it or listen on another port; port 0 picks a free one.",
+      cause: error,
+    });
+  }
+  return new DriverError("INVALID_REQUEST", `Cannot listen on ${address}: ${error.message}`, { cause: error });
 }
 
 function createCredentials(listener: Listener): ServerCredentials {

@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import type { Connection } from "../sqlite/connection.js";
 import { fromSqliteError } from "../sqlite/errors.js";
-import { inMain, quoteIdentifier, quoteText } from "../sqlite/identifiers.js";
+import { quoteText } from "../sqlite/identifiers.js";
+import { compileError, type Probe, triggerProbes, viewProbe } from "./compilation.js";
 import type { SchemaDiff } from "./diff.js";
 import { readSchemaRows } from "./introspection.js";
 import {
@@ -30,15 +31,15 @@ export function readDataVersion(connection: Connection): number {
 /** The views and triggers that SQLite cannot compile, with its message; SQLite itself looks only when they are used. */
 export function findBrokenObjects(connection: Connection, model: SchemaModel): Map<string, string> {
   const broken = new Map<string, string>();
-  const probe = (label: string, sql: string) => {
-    const message = compileError(connection, sql);
+  const compile = (label: string, probe: Probe) => {
+    const message = compileError(connection, probe);
     if (message !== undefined) broken.set(label, message);
   };
-  for (const view of model.views.values()) probe(`view ${view.name}`, `SELECT * FROM ${inMain(view.name)}`);
+  for (const view of model.views.values()) compile(`view ${view.name}`, viewProbe(view.name));
   for (const [owner, triggers] of groupByOwner(model)) {
-    for (const { event, sql } of probesOf(connection, model, owner)) {
-      const names = triggers.filter((trigger) => eventOf(trigger) === event).map((trigger) => trigger.name);
-      if (names.length > 0) probe(`trigger ${names.join(", ")}`, sql);
+    for (const probe of triggerProbes(connection, owner)) {
+      const names = triggers.filter((trigger) => eventOf(trigger) === probe.event).map((trigger) => trigger.name);
+      if (names.length > 0) compile(`trigger ${names.join(", ")}`, probe);
     }
   }
   return broken;
@@ -53,43 +54,8 @@ function groupByOwner(model: SchemaModel): Map<string, Trigger[]> {
   return owners;
 }
 
-/** Compiling a statement compiles the triggers that it would fire; nothing is run. */
-function probesOf(connection: Connection, model: SchemaModel, owner: string): { event: string; sql: string }[] {
-  const name = inMain(owner);
-  const columns = writableColumns(connection, model, owner).map(quoteIdentifier);
-  const assignments = columns.map((column) => `${column} = ${column}`).join(", ");
-  return [
-    { event: "delete", sql: `DELETE FROM ${name}` },
-    { event: "insert", sql: `INSERT INTO ${name} DEFAULT VALUES` },
-    { event: "update", sql: `UPDATE ${name} SET ${assignments}` },
-  ].filter(({ event }) => event !== "update" || columns.length > 0);
-}
-
-function writableColumns(connection: Connection, model: SchemaModel, owner: string): string[] {
-  const table = model.tables.get(owner);
-  if (table !== undefined) return table.columns.filter((column) => !column.generated).map((column) => column.name);
-  try {
-    return connection
-      .prepare<[], { name: string }>(`PRAGMA main.table_info(${quoteText(owner)})`)
-      .all()
-      .map((row) => row.name);
-  } catch {
-    // The columns of a broken view are unknown; the view itself is reported.
-    return [];
-  }
-}
-
 function eventOf(trigger: Trigger): string | undefined {
   return tokenize(trigger.body).find((token) => ["delete", "insert", "update"].includes(token.value))?.value;
-}
-
-function compileError(connection: Connection, sql: string): string | undefined {
-  try {
-    connection.prepare(sql);
-    return undefined;
-  } catch (error) {
-    return fromSqliteError(error).message;
-  }
 }
 
 /** Foreign keys whose parent is missing or has no unique key of the referenced columns (https://sqlite.org/foreignkeys.html §3). */

@@ -53,14 +53,14 @@ function sequenceSteps(from: Table, to: Table, source: string, target: string): 
 }
 
 /** A column of the new table and the expression over the old one that fills it. */
-export interface CopiedColumn {
+interface CopiedColumn {
   readonly target: Column;
   readonly source: Column;
   readonly expression: string;
 }
 
 /** The columns that a rebuild copies: those that both tables have and that the new one does not compute. */
-export function copiedColumns({ from, to }: TableDiff): CopiedColumn[] {
+function copiedColumns({ from, to }: TableDiff): CopiedColumn[] {
   return to.columns.flatMap((target) => {
     const source = findColumn(from, target.name);
     if (source === undefined || target.generated !== undefined) return [];
@@ -108,7 +108,7 @@ export function rowidName(table: Table): string | undefined {
  * True when `INSERT … SELECT *` can move whole records (SQLite's transfer optimisation): equal columns in equal order, so
  * that only foreign keys or CHECKs differ. It numbers rows anew unless the rowid is a column.
  */
-export function isBulkCopy({ from, to }: TableDiff): boolean {
+function isBulkCopy({ from, to }: TableDiff): boolean {
   const shape = (table: Table) =>
     JSON.stringify([
       table.columns.map(({ name, affinity, notNull, defaultValue, collation, generated }) => [

@@ -81,7 +81,7 @@ export function isTempTableFailure(error: unknown, managedTables: readonly strin
 }
 
 /** True when recovery would act on `state`. */
-export function needsMoves(state: TableState): boolean {
+function needsMoves(state: TableState): boolean {
   return state.action !== "none" && state.action !== "leave";
 }
 

@@ -1,6 +1,6 @@
 import type { Connection } from "../sqlite/connection.js";
-import { isSqliteError } from "../sqlite/errors.js";
-import { inMain, quoteIdentifier } from "../sqlite/identifiers.js";
+import { quoteIdentifier } from "../sqlite/identifiers.js";
+import { compileError, triggerProbes, viewProbe } from "./compilation.js";
 import { keyOf } from "./model.js";
 import { nameOf, type Token, tokenize } from "./tokens.js";
 
@@ -65,41 +65,12 @@ export function replaceNames(sql: string, newNames: ReadonlyMap<string, string>)
  * What SQLite says when it compiles a view, or the statements that fire a trigger: nothing when all is well. A trigger is
  * compiled together with the other triggers of its event, so a message may be about one of those.
  */
-export function compileErrors(connection: Connection, object: Pick<SchemaObject, "type" | "name" | "owner">): string[] {
-  return probesOf(connection, object).flatMap((sql) => {
-    try {
-      connection.prepare(sql);
-      return [];
-    } catch (error) {
-      if (!isSqliteError(error)) throw error;
-      // Only says that the view has no INSTEAD OF trigger for this event.
-      return error.message.startsWith("cannot modify ") ? [] : [error.message];
-    }
-  });
-}
-
-function probesOf(
+export function compileErrors(
   connection: Connection,
   { type, name, owner }: Pick<SchemaObject, "type" | "name" | "owner">,
 ): string[] {
-  if (type === "view") return [`SELECT 1 FROM ${inMain(name)} LIMIT 0`];
-  const target = inMain(owner);
-  const settings = settableColumns(connection, owner).map((column) => `${column} = ${column}`);
-  const update = settings.length === 0 ? [] : [`UPDATE ${target} SET ${settings.join(", ")}`];
-  return [`INSERT INTO ${target} DEFAULT VALUES`, `DELETE FROM ${target}`, ...update];
-}
-
-function settableColumns(connection: Connection, table: string): string[] {
-  try {
-    return connection
-      .prepare<[string], { name: string }>("SELECT name FROM pragma_table_xinfo(?, 'main') WHERE hidden = 0")
-      .all(table)
-      .map(({ name }) => quoteIdentifier(name));
-  } catch (error) {
-    // The columns of a view that does not compile cannot be listed; the other probes say why.
-    if (isSqliteError(error)) return [];
-    throw error;
-  }
+  const probes = type === "view" ? [viewProbe(name)] : triggerProbes(connection, owner);
+  return probes.flatMap((probe) => compileError(connection, probe) ?? []);
 }
 
 function missesTable(connection: Connection, object: SchemaObject, tables: ReadonlySet<string>): boolean {

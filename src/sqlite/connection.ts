@@ -101,11 +101,15 @@ export function setPragma(connection: Connection, { name, value, readsBack = val
   }
 }
 
+/** SQLite says the same of a directory, of a file that may not be opened, and of one whose directory does not exist. */
+const CANNOT_OPEN_HINT = "Name a file that this process may read and write, in a directory that exists.";
+
 function openError(path: string, error: unknown): DriverError {
   const cause = fromSqliteError(error);
+  const hint = cause.hint ?? (cause.sqliteCode?.startsWith("SQLITE_CANTOPEN") ? CANNOT_OPEN_HINT : undefined);
   return new DriverError(cause.reason, `The database ${path} cannot be opened: ${cause.message}.`, {
     cause: error,
     ...(cause.sqliteCode !== undefined && { sqliteCode: cause.sqliteCode }),
-    ...(cause.hint !== undefined && { hint: cause.hint }),
+    ...(hint !== undefined && { hint }),
   });
 }

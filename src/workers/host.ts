@@ -25,12 +25,17 @@ export interface WorkerHandler {
 /** A worker process's end of the channel, with its statement guard. */
 export class WorkerHost {
   readonly guard = new StatementGuard();
+  /** Called before the process ends by itself, because its parent let it go or is gone; `process.exit` closes no database. */
+  onEnd: () => void = () => undefined;
   readonly #channel: Channel;
 
   constructor(handler: WorkerHandler) {
     const socket = new Socket({ fd: CHANNEL_FD, readable: true, writable: true });
     // Without its parent a worker has no purpose; a running statement is ended by the watchdog.
-    socket.on("close", () => exitWorker(0));
+    socket.on("close", () => {
+      exitWorker(0);
+      this.onEnd();
+    });
     socket.on("error", () => exitWorker(0));
     this.#channel = new Channel(socket, ({ callId, kind, payload }) => {
       if (kind === FrameKind.CALL) handler.onCall({ id: callId, ...decodeCall(payload) });

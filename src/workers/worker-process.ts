@@ -64,6 +64,7 @@ export class WorkerProcess {
   readonly exited: Promise<void>;
   readonly #kind: WorkerKind;
   readonly #child: ChildProcess;
+  readonly #stream: Duplex;
   readonly #channel: Channel;
   readonly #outstanding = new Map<number, Outstanding>();
   readonly #onEvent: (event: WorkerEvent) => void;
@@ -87,9 +88,9 @@ export class WorkerProcess {
     this.#child = spawn(process.execPath, [...process.execArgv, entry.pathname, JSON.stringify(options)], {
       stdio: ["ignore", "ignore", "inherit", "pipe", statusFd],
     });
-    const stream = this.#child.stdio[3] as Duplex;
-    stream.on("error", () => undefined); // 'exit' tells the same, with the reason.
-    this.#channel = new Channel(stream, (frame) => this.#receive(frame));
+    this.#stream = this.#child.stdio[3] as Duplex;
+    this.#stream.on("error", () => undefined); // 'exit' tells the same, with the reason.
+    this.#channel = new Channel(this.#stream, (frame) => this.#receive(frame));
     this.exited = new Promise((resolve) => {
       const onGone = (how: string): void => {
         if (!this.#isAlive) return;
@@ -171,6 +172,11 @@ export class WorkerProcess {
     } finally {
       if (callId !== null) this.#cancel(callId);
     }
+  }
+
+  /** Lets the process end by itself, so that it closes what it has open. No call may be outstanding. */
+  end(): void {
+    this.#stream.end();
   }
 
   /** Ends the process now; outstanding calls are rejected as lost. */

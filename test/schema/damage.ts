@@ -51,7 +51,7 @@ export const DEPENDENT_ROWS: Partial<Record<DependentKind, string>> = {
 };
 
 /** The four statements that this product exists to make safe, as careless programs run them. */
-export const NAIVE_MIGRATION = [
+const NAIVE_MIGRATION = [
   "ALTER TABLE files RENAME TO temp_files",
   `CREATE TABLE files (
      id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL,

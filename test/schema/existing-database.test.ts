@@ -23,8 +23,11 @@ const OLD = CURRENT.replace("  lines INTEGER", "  lines TEXT") + TRIGGERS;
 const NEW = CURRENT.replace("  last_modified REAL", "  last_modified INTEGER") + TRIGGERS;
 const TABLES = FACTS.tables.map(({ name }) => name);
 
+/** The order matters among the triggers of one table. */
 function readTriggers(connection: Connection): unknown[] {
-  return connection.prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' ORDER BY rowid").all();
+  return connection
+    .prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' ORDER BY tbl_name, rowid")
+    .all();
 }
 
 function existingDatabase(): Connection {

@@ -95,7 +95,7 @@ describe("recover()", () => {
     for (const isLegacy of [false, true]) {
       const mode = isLegacy ? "left as they were" : "rewritten by SQLite";
 
-      it(`renames temp_files back after RENAME, with ${what}, ${mode}`, () => {
+      it(`B8 renames temp_files back after RENAME, with ${what}, ${mode}`, () => {
         const connection = seed(kinds);
         const [rows, texts] = [readRows(connection), readTexts(connection)];
         runNaively(connection, 1, { isLegacy });
@@ -130,7 +130,7 @@ describe("recover()", () => {
         connection.close();
       });
 
-      it(`never guesses when both have rows, with ${what}, ${mode}`, () => {
+      it(`B9 never guesses when both have rows, with ${what}, ${mode}`, () => {
         const connection = seed(kinds);
         runNaively(connection, 3, { isLegacy });
         const [rows, texts] = [readRows(connection), readTexts(connection)];
@@ -146,7 +146,7 @@ describe("recover()", () => {
     }
 
     if (!kinds.includes("a full-text index") || kinds.length > 1) {
-      it(`heals references to temp_files that is gone, with ${what}`, () => {
+      it(`B7 heals references to temp_files that is gone, with ${what}`, () => {
         const connection = seed(kinds);
         runNaively(connection, 4);
         const isDamaged = readTexts(connection).join().includes("temp_files");

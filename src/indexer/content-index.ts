@@ -44,6 +44,8 @@ export function createContentIndex(connection: Connection): ContentIndex {
        WHERE type = 'trigger' AND lower(tbl_name) = 'code_content' AND sql LIKE '%code_content_fts%'`,
     )
     .pluck();
+  const schemaVersion = connection.prepare<[], number>("SELECT schema_version FROM pragma_schema_version").pluck();
+  let seenVersion: number | undefined;
   let triggered: ReadonlySet<string> = new Set();
 
   function unindex(id: number): void {
@@ -59,6 +61,9 @@ export function createContentIndex(connection: Connection): ContentIndex {
 
   return {
     refresh() {
+      const version = schemaVersion.get();
+      if (version === seenVersion) return;
+      seenVersion = version;
       triggered = new Set(triggers.all().map((sql) => TRIGGER_EVENT.exec(sql)?.[1]?.toUpperCase() ?? ""));
     },
     inserted(fileId, firstId) {

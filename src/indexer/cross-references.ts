@@ -114,7 +114,9 @@ export function createEdgeResolver(connection: Connection): EdgeResolver {
   const importedUsesOfName = connection.prepare<{ projectId: string; name: string }, Use>(
     `${USES} AND u.name = @name AND u.origin >= '' AND f.project_id = @projectId`,
   );
-  const usedNames = connection.prepare<[], string>("SELECT DISTINCT name FROM main.external_uses").pluck();
+  const filesOfProject = connection
+    .prepare<[string], number>("SELECT id FROM main.files WHERE project_id = ? ORDER BY id")
+    .pluck();
   const candidatesInScopes = connection.prepare<[string, string, string], Candidate>(
     `${CANDIDATES} AND s.scope IN ('', ?)`,
   );
@@ -201,21 +203,18 @@ export function createEdgeResolver(connection: Connection): EdgeResolver {
   /** Makes the edges of `uses` what they should be, writing only those that are not. */
   function connect(uses: readonly Use[], lookup: (use: Use) => Candidate | null): void {
     const edges: BoundValue[] = [];
-    const connected: Use[] = [];
-    const firstId = nextEdgeId.get() ?? 1;
+    let nextId: number | undefined;
     for (const use of uses) {
       const callee = lookup(use);
       if (use.calleeType === (callee?.type ?? null) && use.calleeId === (callee?.id ?? null)) continue;
       if (use.edgeId !== null) deleteEdge.run(use.edgeId);
-      if (callee === null) {
-        setEdge.run(null, use.fileId, use.number);
-      } else {
-        edges.push(firstId + connected.length, ...edgeValues(use, callee));
-        connected.push(use);
-      }
+      const id = callee === null ? null : (nextId ?? nextEdgeId.get() ?? 1);
+      setEdge.run(id, use.fileId, use.number);
+      if (callee === null || id === null) continue;
+      edges.push(id, ...edgeValues(use, callee));
+      nextId = id + 1;
     }
     insertEdges.insert(edges);
-    for (const [offset, { fileId, number }] of connected.entries()) setEdge.run(firstId + offset, fileId, number);
   }
 
   /** The uses that a change of some definitions of `name`, all in the file at `path`, can concern. */
@@ -233,8 +232,8 @@ export function createEdgeResolver(connection: Connection): EdgeResolver {
   }
 
   function resolveAll(projectId: string): void {
-    // A lookup for each name, so that memory does not grow with the project.
-    for (const name of usedNames.all()) connect(usesOfName.all({ projectId, name }), createLookup(projectId));
+    const lookup = createLookup(projectId);
+    for (const fileId of filesOfProject.all(projectId)) connect(usesOfFile.all({ fileId }), lookup);
   }
 
   return {

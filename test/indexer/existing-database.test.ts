@@ -59,6 +59,15 @@ const REBUILD = "INSERT INTO code_content_fts (code_content_fts) VALUES ('rebuil
 const FULL_TEXT: Readonly<Record<string, { before: string; after?: string; isWhole: boolean }>> = {
   "its index is complete": { before: "", after: REBUILD, isWhole: true },
   "no row was ever put into its index": { before: "", isWhole: false },
+  "some rows were never put into its index": {
+    before: "",
+    after: `
+      INSERT INTO code_content (file_id, entity_type, entity_name, content)
+        SELECT 8, 'chapter', 'x' || value, 'many other words of another file' FROM json_each('[1,2,3,4,5,6,7,8,9,10,11,12]');
+      INSERT INTO code_content_fts (rowid, entity_type, entity_name, content, docstring)
+        SELECT id, entity_type, entity_name, content, docstring FROM code_content WHERE file_id = 8;`,
+    isWhole: false,
+  },
   "triggers keep its index": { before: TRIGGERS, isWhole: true },
   "triggers keep its index, but were made after the rows": { before: "", after: TRIGGERS, isWhole: false },
   "rows were changed without their index rows": {

@@ -55,7 +55,11 @@ function openLockFile(databasePath: string): Connection {
   try {
     return new Database(path, { timeout: 0 });
   } catch (error) {
-    throw unusable(path, error);
+    const message = `The lock file ${path} cannot be opened: ${error instanceof Error ? error.message : String(error)}.`;
+    throw new DriverError("INTERNAL", message, {
+      hint: "Check that its folder exists and may be written.",
+      cause: error,
+    });
   }
 }
 
@@ -65,18 +69,14 @@ function tryLock(connection: Connection, mode: PresenceMode): boolean {
     return true;
   } catch (error) {
     if (connection.inTransaction) connection.exec("ROLLBACK");
-    if (fromSqliteError(error).reason === "DATABASE_BUSY") return false;
+    const known = fromSqliteError(error);
+    if (known.reason === "DATABASE_BUSY") return false;
     connection.close();
-    throw unusable(connection.name, error);
+    throw new DriverError(known.reason, `The lock file ${connection.name} cannot be used: ${known.message}.`, {
+      hint: "If no driver runs, remove it.",
+      cause: error,
+    });
   }
-}
-
-function unusable(path: string, error: unknown): DriverError {
-  const { reason, message } = fromSqliteError(error);
-  return new DriverError(reason, `The lock file ${path} cannot be used: ${message}.`, {
-    hint: "If no driver runs, remove it.",
-    cause: error,
-  });
 }
 
 function busy(databasePath: string, mode: PresenceMode): DriverError {

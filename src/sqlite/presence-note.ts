@@ -1,4 +1,4 @@
-import { readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 
 /** Who has a database open: only a name for messages. Whether somebody has it open, the presence lock tells. */
@@ -21,8 +21,8 @@ function resolveLinks(path: string): string {
   try {
     return realpathSync(path);
   } catch {
-    // The database is created later; its folder exists.
-    return join(realpathSync(dirname(path)), basename(path));
+    // The database is created later; whether its folder exists, shows when a file is made there.
+    return existsSync(dirname(path)) ? join(realpathSync(dirname(path)), basename(path)) : path;
   }
 }
 

@@ -17,6 +17,7 @@ import { monotonicMs } from "../observability/clock.js";
 import { type ProjectFile, readInProject, resolveInProject } from "../security/path-confinement.js";
 import { type Connection, openConnection, type Statement } from "../sqlite/connection.js";
 import { fromSqliteError } from "../sqlite/errors.js";
+import { STREAM_WINDOW } from "./channel.js";
 import { announce, exitWorker, type WorkerCall, WorkerHost, workerOptions } from "./host.js";
 import {
   decodeMessage,
@@ -62,7 +63,7 @@ let openedIndex: Index | undefined;
 const host = new WorkerHost({
   onCall: (call) => {
     calls.push(call);
-    credits.set(call.id, { count: 0, wake: () => undefined });
+    credits.set(call.id, { count: STREAM_WINDOW, wake: () => undefined });
     if (!isWorking) void work();
   },
   onCancel: (callId) => {

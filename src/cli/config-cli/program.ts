@@ -65,7 +65,7 @@ function report(
     terminal.stdout.write(`${JSON.stringify({ exitCode, error: error.toJSON() }, null, 2)}\n`);
   }
   // Whoever sent the signal is told by the supervising process.
-  if (!signal.aborted) reportError(error.sentence);
+  if (error.reason !== "CANCELLED") reportError(error.sentence);
   return exitCode;
 }
 

@@ -212,7 +212,7 @@ describe("a driver and an interrupted migration", () => {
       const { errors } = await driver.client.listIndexingErrors({ projectId: "p" });
       assert.deepEqual(
         errors.map(({ filePath, errorType }) => ({ filePath, errorType })),
-        [{ filePath: "shapes.py", errorType: "db_error" }],
+        [{ filePath: inFolder("source", "shapes.py"), errorType: "db_error" }],
       );
       assert.deepEqual(await driver.values("SELECT count(*) FROM files UNION ALL SELECT count(*) FROM temp_files"), [
         1n,
@@ -273,7 +273,7 @@ describe("a driver and an interrupted migration", () => {
       const { errors } = await driver.client.listIndexingErrors({});
       assert.deepEqual(
         errors.map(({ filePath, errorType, errorMessage }) => ({ filePath, errorType, errorMessage })),
-        [{ filePath: "shapes.py", errorType: "db_error", errorMessage: "no functions today" }],
+        [{ filePath: inFolder("source", "shapes.py"), errorType: "db_error", errorMessage: "no functions today" }],
       );
       await driver.execute("DROP TRIGGER refuse");
       await driver.indexFile("shapes.py");

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { DriverError, type Reason } from "../../src/errors.js";
 
 /** The error that a call fails with. */
-export async function failureOf(call: Promise<unknown> | AsyncIterable<unknown>): Promise<DriverError> {
+async function failureOf(call: Promise<unknown> | AsyncIterable<unknown>): Promise<DriverError> {
   try {
     if (Symbol.asyncIterator in call) for await (const _ of call);
     else await call;

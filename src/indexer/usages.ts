@@ -32,7 +32,7 @@ const PLAIN_RECEIVER = /^[\p{ID_Continue}$@#.:\\>-]+$/u;
 const CAP_WORD = /^_*[A-Z]\w*[a-z]/;
 
 /** Takes a callee apart at its last separator (`.`, `?.`, `::`, `->`, `\`). */
-export function parseCallee(callee: string): Callee {
+function parseCallee(callee: string): Callee {
   const nameStart = nameStartOf(callee);
   if (nameStart === 0) return { name: callee, receiver: null, isMember: false, isPath: false };
   const before = callee.slice(0, nameStart);

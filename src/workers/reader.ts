@@ -8,6 +8,7 @@ import { openConnection } from "../sqlite/connection.js";
 import { announce, type WorkerCall, WorkerHost, workerOptions } from "./host.js";
 import type { WorkerLimits } from "./limits.js";
 import { explainMissingTable } from "./missing-table.js";
+import { oncePerTurn } from "./once-per-turn.js";
 import { READ_OPERATIONS, STREAM_OPERATIONS } from "./operations/tables.js";
 import { assertStatementGateWorks, Session } from "./session.js";
 import { StreamRunner } from "./stream-runner.js";
@@ -20,7 +21,8 @@ export interface DatabaseWorkerOptions {
 
 let session: Session;
 const queue: WorkerCall[] = [];
-let isScheduled = false;
+/** One call a turn of the event loop: its answer leaves before the next call, which may not end, is begun. */
+const schedule = oncePerTurn(runNext);
 const host = new WorkerHost({
   onCall: (call) => {
     queue.push(call);
@@ -34,16 +36,6 @@ const host = new WorkerHost({
   onPull: (callId) => streams.pull(callId),
 });
 const streams = new StreamRunner(host, schedule);
-
-/** One call a turn of the event loop: its answer leaves before the next call, which may not end, is begun. */
-function schedule(): void {
-  if (isScheduled) return;
-  isScheduled = true;
-  setImmediate(() => {
-    isScheduled = false;
-    runNext();
-  });
-}
 
 function runNext(): void {
   if (streams.isBusy) return;

@@ -11,6 +11,7 @@ import { fromSqliteError } from "../sqlite/errors.js";
 import { acquirePresence } from "../sqlite/presence-lock.js";
 import { CommitFailedError, GroupCommit, type Outcome, type PendingWrite } from "./group-commit.js";
 import { announce, exitWorker, type WorkerCall, WorkerHost, workerOptions } from "./host.js";
+import { oncePerTurn } from "./once-per-turn.js";
 import { connectDatabase } from "./operations/connect.js";
 import { commitResponse, EXCLUSIVE_OPERATIONS } from "./operations/exclusive.js";
 import { READ_OPERATIONS, STREAM_OPERATIONS, WRITE_OPERATIONS } from "./operations/tables.js";
@@ -48,8 +49,10 @@ let session: WriterSession;
 let commits: GroupCommit;
 let lastCommitFailureMs = Number.NEGATIVE_INFINITY;
 const queue: WorkerCall[] = [];
+/** Writes that arrive in the same turn of the event loop share a commit. */
+const schedule = oncePerTurn(runQueue);
 /** Nothing runs before the database is open. */
-let isScheduled = true;
+let isOpen = false;
 let isLockedOut = false;
 let idleTimer: NodeJS.Timeout | undefined;
 
@@ -67,17 +70,8 @@ const host = new WorkerHost({
 });
 const streams = new StreamRunner(host, schedule);
 
-/** Writes that arrive in the same turn of the event loop share a commit. */
-function schedule(): void {
-  if (isScheduled) return;
-  isScheduled = true;
-  setImmediate(() => {
-    isScheduled = false;
-    runQueue();
-  });
-}
-
 function runQueue(): void {
+  if (!isOpen) return;
   while (queue.length > 0 && !streams.isBusy) {
     if (session.connection.inTransaction) runInTransaction();
     else if (!takeExclusive()) runBatch();
@@ -308,7 +302,7 @@ await announce(host, async () => {
     commitSeq: session.tables.commitSeq().toString(),
     sqliteVersion: session.connection.prepare("SELECT sqlite_version()").pluck().get() as string,
   };
-  isScheduled = false;
+  isOpen = true;
   if (queue.length > 0) schedule();
   return info;
 });

@@ -45,7 +45,7 @@ export function fillTables(connection: Connection, tables: readonly string[]): v
 }
 
 /** The four statements with the columns of the built-in `files`, `last_modified` now an INTEGER. */
-export function naiveMigration(connection: Connection): string[] {
+function naiveMigration(connection: Connection): string[] {
   const { columns, sql } = readTableInfo(connection, "files");
   const names = columns.map(({ name }) => name).join(", ");
   return [

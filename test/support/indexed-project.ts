@@ -12,7 +12,7 @@ const SCHEMA = readFileSync(new URL("../../src/schema/code-analysis.sql", import
 const parsedByText = new Map<string, ParsedFile>();
 
 /** Parses `text` as the file at `path`; equal texts are parsed once. */
-export async function parseText(path: string, text: string): Promise<ParsedFile> {
+async function parseText(path: string, text: string): Promise<ParsedFile> {
   const key = `${path.slice(path.lastIndexOf("."))}\0${text}`;
   const known = parsedByText.get(key);
   if (known !== undefined) return known;

@@ -42,7 +42,7 @@ export function timedRecovery(run: () => RecoveryReport): ReportMessage {
 }
 
 /** The message for a report; `finishedAtMs` is Unix time. */
-export function recoveryReportMessage(
+function recoveryReportMessage(
   { tables, needsAttention }: RecoveryReport,
   { finishedAtMs, durationMs }: { readonly finishedAtMs: number; readonly durationMs: number },
 ): ReportMessage {

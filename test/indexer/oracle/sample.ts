@@ -1,7 +1,7 @@
 /** Which files of a corpus a test takes: all of them with ORACLE=full, else as many as fit, drawn by a printed seed. */
 
 /** A reproducible stream of numbers in [0, 1): mulberry32. */
-export function randomFrom(seed: number): () => number {
+function randomFrom(seed: number): () => number {
   let state = seed;
   return () => {
     state = (state + 0x6d2b79f5) | 0;

@@ -24,7 +24,7 @@ export const javascript: Language = {
  * `import` and re-exporting `export` statements, `x = require("m")` and `import("m")`. A default import is the name `default`;
  * a namespace import, a bare import and a whole `require` are imports of the module itself.
  */
-export function importsOfEcmaScript(statement: string): ImportedName[] {
+function importsOfEcmaScript(statement: string): ImportedName[] {
   const tokens = tokensOf(statement);
   const call = tokens.findIndex(
     (token, index) => tokens[index + 1] === "(" && (token === "require" || token === "import"),

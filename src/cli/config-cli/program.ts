@@ -54,11 +54,7 @@ export async function runProgram(argv: readonly string[], options: ProgramOption
   }
 }
 
-function report(
-  error: DriverError,
-  argv: readonly string[],
-  { terminal, signal, reportError }: CommandContext,
-): number {
+function report(error: DriverError, argv: readonly string[], { terminal, reportError }: CommandContext): number {
   // Doctor has no code of its own for a busy database.
   const exitCode = argv[0] === "doctor" && error.reason === "DATABASE_BUSY" ? ExitCode.FAILED : exitCodeOf(error);
   if (argv.includes("--json")) {

@@ -34,7 +34,7 @@ import type { Writer } from "./writer.js";
 /** Files that one parser is given at a time. */
 const CHUNK_FILES = 16;
 /** Files whose rows may wait for the writer; a parser that is further ahead only fills memory. */
-const MAX_UNSTORED_FILES = 64;
+const MAX_UNSTORED_FILES = 96;
 /** Time between two progress messages, in milliseconds. */
 const PROGRESS_INTERVAL_MS = 100;
 const EMPTY = Buffer.alloc(0);

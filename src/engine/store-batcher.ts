@@ -1,7 +1,7 @@
 /** Files that are stored in one commit at most. */
-const MAX_FILES = 16;
+const MAX_FILES = 32;
 /** Bytes that wait at most; a parsed file is about three times as large as its source. */
-const MAX_BYTES = 4 * 1024 * 1024;
+const MAX_BYTES = 8 * 1024 * 1024;
 /** How long the first of them waits for others, in milliseconds. */
 const MAX_WAIT_MS = 50;
 

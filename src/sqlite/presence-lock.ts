@@ -20,7 +20,8 @@ const POLL_INTERVAL_MS = 50;
 const STATEMENTS: Readonly<Record<PresenceMode, string>> = {
   // The open read transaction is what holds SHARED (https://sqlite.org/lockingv3.html).
   shared: "BEGIN; SELECT count(*) FROM sqlite_schema",
-  exclusive: "BEGIN EXCLUSIVE",
+  // The journal in memory, because nothing is ever written that could have to be undone.
+  exclusive: "PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE",
 };
 
 /**

@@ -10,6 +10,7 @@ import type { WorkerLimits } from "./limits.js";
 import { explainMissingTable } from "./missing-table.js";
 import { oncePerTurn } from "./once-per-turn.js";
 import { READ_OPERATIONS, STREAM_OPERATIONS } from "./operations/tables.js";
+import { queuedCalls } from "./queued-calls.js";
 import { assertStatementGateWorks, Session } from "./session.js";
 import { StreamRunner } from "./stream-runner.js";
 
@@ -23,19 +24,8 @@ let session: Session;
 const queue: WorkerCall[] = [];
 /** One call a turn of the event loop: its answer leaves before the next call, which may not end, is begun. */
 const schedule = oncePerTurn(runNext);
-const host = new WorkerHost({
-  onCall: (call) => {
-    queue.push(call);
-    schedule();
-  },
-  onCancel: (callId) => {
-    const index = queue.findIndex(({ id }) => id === callId);
-    if (index >= 0) queue.splice(index, 1);
-    streams.cancel(callId);
-  },
-  onPull: (callId) => streams.pull(callId),
-});
-const streams = new StreamRunner(host, schedule);
+const host = new WorkerHost(queuedCalls(queue, schedule, () => streams));
+const streams: StreamRunner = new StreamRunner(host, schedule);
 
 function runNext(): void {
   if (streams.isBusy) return;

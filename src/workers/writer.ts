@@ -15,6 +15,7 @@ import { oncePerTurn } from "./once-per-turn.js";
 import { connectDatabase } from "./operations/connect.js";
 import { commitResponse, EXCLUSIVE_OPERATIONS } from "./operations/exclusive.js";
 import { READ_OPERATIONS, STREAM_OPERATIONS, WRITE_OPERATIONS } from "./operations/tables.js";
+import { queuedCalls } from "./queued-calls.js";
 import type { DatabaseWorkerOptions } from "./reader.js";
 import { RequestField, stringField } from "./request-fields.js";
 import { assertStatementGateWorks } from "./session.js";
@@ -56,19 +57,8 @@ let isOpen = false;
 let isLockedOut = false;
 let idleTimer: NodeJS.Timeout | undefined;
 
-const host = new WorkerHost({
-  onCall: (call) => {
-    queue.push(call);
-    schedule();
-  },
-  onCancel: (callId) => {
-    const index = queue.findIndex(({ id }) => id === callId);
-    if (index >= 0) queue.splice(index, 1);
-    streams.cancel(callId);
-  },
-  onPull: (callId) => streams.pull(callId),
-});
-const streams = new StreamRunner(host, schedule);
+const host = new WorkerHost(queuedCalls(queue, schedule, () => streams));
+const streams: StreamRunner = new StreamRunner(host, schedule);
 
 function runQueue(): void {
   if (!isOpen) return;

@@ -58,6 +58,7 @@ export async function runSchema(flags: SchemaFlags, context: CommandContext): Pr
   const wantedSql = flags.schema === undefined ? BUILT_IN_SCHEMA : readSchemaFile(flags.schema);
   const print = flags.json === true ? () => undefined : (text: string) => context.terminal.stdout.write(text);
 
+  if (!onlyReads) context.supervisor.watch(path);
   const presence = onlyReads ? undefined : await enter(path, flags, context);
   try {
     const outcome = await migrate(path, wantedSql, flags, onlyReads, context, print);
@@ -103,7 +104,6 @@ async function migrate(
     const exitCode = EXIT_CODE_OF_PLAN[statusOf(plan)];
     if (onlyReads || statusOf(plan) !== "ready") return { plan, exitCode };
 
-    context.supervisor.watch(path);
     const backup = flags.backup ? await backUp(connection, path, flags, context) : undefined;
     if (backup !== undefined) print(`\nBackup: ${backup.path}\n`);
     const result = apply(connection, plan, context);

@@ -3,6 +3,7 @@ import { readSync, rmSync, writeSync } from "node:fs";
 import { createInterface } from "node:readline";
 import type { Duplex } from "node:stream";
 import { DriverError } from "../../errors.js";
+import { removePresenceNote } from "../../sqlite/presence-note.js";
 import { ExitCode } from "./exit-code.js";
 
 /**
@@ -113,7 +114,10 @@ export async function superviseChild(script: string, args: readonly string[]): P
   const end = await endOf(child);
   if (end.exitCode !== null && !isInterrupted) return end.exitCode;
   // Whoever opens the database next would do it; but the file is to be as it was now.
-  if (watched.database !== undefined) await rollBack(watched.database);
+  if (watched.database !== undefined) {
+    await rollBack(watched.database);
+    if (child.pid !== undefined) removePresenceNote(watched.database, child.pid);
+  }
   for (const path of watched.temporaryFiles) rmSync(path, { force: true });
   if (isInterrupted) {
     process.stderr.write(`${interrupted().message}\n`);

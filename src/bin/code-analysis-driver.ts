@@ -11,9 +11,10 @@ import { VERSION } from "./version.js";
 // What grpc-js has to say comes back as an error as well, and stderr is for sentences and log records.
 if (process.env.GRPC_VERBOSITY === undefined) setLogVerbosity(logVerbosity.NONE);
 
-// A reader that has seen enough, `| head` for example, is no failure.
+let isServing = false;
+// A reader that has seen enough, `| head` for example, is no failure, and no reason for a driver to stop serving others.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  process.exit(error.code === "EPIPE" ? ExitCode.OK : ExitCode.FAILED);
+  if (!isServing) process.exit(error.code === "EPIPE" ? ExitCode.OK : ExitCode.FAILED);
 });
 
 const interruption = new AbortController();
@@ -31,6 +32,7 @@ const exitCode = await runProgram(process.argv.slice(2), {
   signal: interruption.signal,
   serve: (config: Config) => {
     // The driver ends in its own way.
+    isServing = true;
     process.off("SIGINT", interrupt).off("SIGTERM", interrupt);
     return serve(config, startDriver, process);
   },

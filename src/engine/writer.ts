@@ -279,9 +279,9 @@ export class Writer {
         ? new DriverError("INTERNAL", `The writer cannot be started: ${error.message}.`, { cause: error })
         : error;
     }
-    const commitSeq = BigInt(info.commitSeq);
-    this.#hasUnacknowledgedCommit = this.#commitSeq !== null && commitSeq > this.#commitSeq;
-    this.#commitSeq = commitSeq;
+    // What the new process committed itself when it connected concerns nobody's write.
+    this.#hasUnacknowledgedCommit = this.#commitSeq !== null && BigInt(info.foundCommitSeq) > this.#commitSeq;
+    this.#commitSeq = BigInt(info.commitSeq);
     // One that dies before it is ready is a failed start, not a reason for the next one.
     void process.exited.then(() => this.#onDeath());
     return info;

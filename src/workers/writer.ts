@@ -24,6 +24,9 @@ import { WriterSession } from "./writer-session.js";
 
 /** What the writer tells the main process when it serves. */
 export interface WriterInfo {
+  /** The last commit that was there when the database was opened: what an earlier process left. */
+  readonly foundCommitSeq: string;
+  /** The last commit now; connecting can make one of its own. */
   readonly commitSeq: string;
   readonly sqliteVersion: string;
   /** Encoded `RecoveryReport` of this connect, in base64. */
@@ -233,6 +236,7 @@ function afterCommitFailure(error: DriverError): void {
     open();
     const verdict: unknown = session.connection.pragma("quick_check(1)", { simple: true });
     if (verdict !== "ok") throw new DriverError("DATABASE_CORRUPT", `quick_check says: ${String(verdict)}.`);
+    connectDatabase(session);
     host.event({ type: "reopened", commitSeq: session.tables.commitSeq().toString() });
   } catch (fatal) {
     host.log("error", "the writer cannot go on after a failed commit", { reason: DriverError.from(fatal).message });
@@ -287,8 +291,10 @@ await announce(host, async () => {
   const presence = await acquirePresence(databasePath, "shared", PRESENCE_WAIT_MS);
   process.once("exit", () => presence.release());
   open();
+  const foundCommitSeq = session.tables.commitSeq().toString();
   const info: WriterInfo = {
     ...connectDatabase(session),
+    foundCommitSeq,
     commitSeq: session.tables.commitSeq().toString(),
     sqliteVersion: session.connection.prepare("SELECT sqlite_version()").pluck().get() as string,
   };

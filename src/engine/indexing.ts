@@ -37,6 +37,8 @@ const CHUNK_FILES = 16;
 const MAX_UNSTORED_FILES = 96;
 /** Time between two progress messages, in milliseconds. */
 const PROGRESS_INTERVAL_MS = 100;
+/** How often a scan is begun when the parser process dies. */
+const MAX_SCAN_ATTEMPTS = 3;
 const EMPTY = Buffer.alloc(0);
 
 /**
@@ -139,8 +141,15 @@ export class Indexing {
   }
 
   async #scan(request: ScanProjectRequest, context: CallContext): Promise<ProjectScan> {
-    const scan = await this.#parsers.leastBusy().call("scanProject", encodeMessage(request), context);
-    return decodeMessage<ProjectScan>(scan);
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const scan = await this.#parsers.leastBusy().call("scanProject", encodeMessage(request), context);
+        return decodeMessage<ProjectScan>(scan);
+      } catch (error) {
+        // The file of another call, for which this one waited, may have ended the parser.
+        if (!(error instanceof WorkerLostError) || attempt === MAX_SCAN_ATTEMPTS) throw error;
+      }
+    }
   }
 
   /** Removes the rows of files that are gone, and resolves the edges between files. @returns how many files were removed. */
@@ -296,8 +305,8 @@ export class Indexing {
       this.#log("error", `[indexing_errors] Stored temp_files-related failure: ${failure.message}`, fields);
     }
 
-    await this.#writer.write("recover", EMPTY, context);
     try {
+      await this.#writer.write("recover", EMPTY, context);
       const result = await attempt();
       this.#log("info", "[index_file] succeeded after recovery", fields);
       return result;

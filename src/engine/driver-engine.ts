@@ -1,3 +1,4 @@
+import { stat } from "node:fs/promises";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { durationFromMs, durationMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import {
@@ -223,7 +224,23 @@ export class DriverEngine implements Engine {
       writer,
       startedAtMs: this.#startedAtMs,
       processes: { writers: 1, readers: this.#readers.count, parsers: this.#parsers.count },
+      load: {
+        queuedWrites: this.#writer.queueLength,
+        queuedReads: this.#readers.queueLength,
+        openTransactions: this.#transactions.count,
+        walBytes: BigInt(await fileSize(`${this.#options.databasePath}-wal`)),
+      },
     });
+  }
+}
+
+/** 0 for a file that is not there: SQLite removes an empty write-ahead log. */
+async function fileSize(path: string): Promise<number> {
+  try {
+    return (await stat(path)).size;
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return 0;
+    throw error;
   }
 }
 

@@ -1,6 +1,7 @@
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { durationFromMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import {
+  type DriverLoadSchema,
   GetDriverInfoResponseSchema,
   type LimitsSchema,
   type ProcessCountsSchema,
@@ -19,6 +20,7 @@ export interface DriverFacts {
   readonly writer: WriterInfo;
   readonly startedAtMs: number;
   readonly processes: MessageInitShape<typeof ProcessCountsSchema>;
+  readonly load: MessageInitShape<typeof DriverLoadSchema>;
 }
 
 /** The encoded `GetDriverInfoResponse`. */
@@ -41,6 +43,7 @@ export function driverInfo(facts: DriverFacts): Uint8Array {
       lastRecovery,
       processes: facts.processes,
       unresolvedTables,
+      load: facts.load,
     }),
   );
 }

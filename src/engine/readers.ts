@@ -44,6 +44,11 @@ export class Readers {
     return this.#all.size;
   }
 
+  /** Reads that wait or run. */
+  get queueLength(): number {
+    return this.#admission.calls;
+  }
+
   /** Starts the first reader, so that the first read does not wait for it. */
   warmUp(): void {
     if (this.#forUnary.size === 0) this.#spawn(this.#forUnary);

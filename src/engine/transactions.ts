@@ -34,6 +34,11 @@ export class Transactions {
     this.#limits = limits;
   }
 
+  /** Transactions that are open or wait to be opened. */
+  get count(): number {
+    return this.#openOrWaiting;
+  }
+
   /**
    * Opens a transaction, after those before it have ended, and returns its id and time to live.
    *

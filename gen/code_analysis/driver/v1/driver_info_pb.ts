@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file code_analysis/driver/v1/driver_info.proto.
  */
 export const file_code_analysis_driver_v1_driver_info: GenFile = /*@__PURE__*/
-  fileDesc("Ciljb2RlX2FuYWx5c2lzL2RyaXZlci92MS9kcml2ZXJfaW5mby5wcm90bxIXY29kZV9hbmFseXNpcy5kcml2ZXIudjEiFgoUR2V0RHJpdmVySW5mb1JlcXVlc3QikQQKBkxpbWl0cxIZChFtYXhfcmVxdWVzdF9ieXRlcxgBIAEoBBIYChBtYXhfZXhlY3V0ZV9yb3dzGAIgASgNEhkKEW1heF9leGVjdXRlX2J5dGVzGAMgASgEEhwKFG1heF9iYXRjaF9zdGF0ZW1lbnRzGAQgASgNEjUKEm1heF9zdGF0ZW1lbnRfdGltZRgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIdChVtYXhfb3Blbl90cmFuc2FjdGlvbnMYBiABKA0SOgoXZGVmYXVsdF90cmFuc2FjdGlvbl90dGwYByABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SNgoTbWF4X3RyYW5zYWN0aW9uX3R0bBgIIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIYChBtYXhfcXVldWVfbGVuZ3RoGAkgASgNEh4KFm1heF9jb25jdXJyZW50X3N0cmVhbXMYCiABKA0SMwoQbWF4X3NuYXBzaG90X2FnZRgLIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIWCg5tYXhfZmlsZV9ieXRlcxgMIAEoBBIxCg5tYXhfcGFyc2VfdGltZRgNIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIVCg1tYXhfcGFnZV9zaXplGA4gASgNIkIKDVByb2Nlc3NDb3VudHMSDwoHd3JpdGVycxgBIAEoDRIPCgdyZWFkZXJzGAIgASgNEg8KB3BhcnNlcnMYAyABKA0ikQMKFUdldERyaXZlckluZm9SZXNwb25zZRIWCg5kcml2ZXJfdmVyc2lvbhgBIAEoCRIYChBwcm90b2NvbF92ZXJzaW9uGAIgASgNEhYKDnNxbGl0ZV92ZXJzaW9uGAMgASgJEhUKDWRhdGFiYXNlX3BhdGgYBCABKAkSEwoLc2NoZW1hX2hhc2gYBSABKAkSCwoDcGlkGAYgASgNEi4KCnN0YXJ0ZWRfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KBmxpbWl0cxgIIAEoCzIfLmNvZGVfYW5hbHlzaXMuZHJpdmVyLnYxLkxpbWl0cxI+Cg1sYXN0X3JlY292ZXJ5GAkgASgLMicuY29kZV9hbmFseXNpcy5kcml2ZXIudjEuUmVjb3ZlcnlSZXBvcnQSOQoJcHJvY2Vzc2VzGAogASgLMiYuY29kZV9hbmFseXNpcy5kcml2ZXIudjEuUHJvY2Vzc0NvdW50cxIZChF1bnJlc29sdmVkX3RhYmxlcxgLIAMoCUIkUAFaIGNvZGVfYW5hbHlzaXMvZHJpdmVyL3YxO2RyaXZlcnYxYgZwcm90bzM", [file_code_analysis_driver_v1_recovery, file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("Ciljb2RlX2FuYWx5c2lzL2RyaXZlci92MS9kcml2ZXJfaW5mby5wcm90bxIXY29kZV9hbmFseXNpcy5kcml2ZXIudjEiFgoUR2V0RHJpdmVySW5mb1JlcXVlc3QikQQKBkxpbWl0cxIZChFtYXhfcmVxdWVzdF9ieXRlcxgBIAEoBBIYChBtYXhfZXhlY3V0ZV9yb3dzGAIgASgNEhkKEW1heF9leGVjdXRlX2J5dGVzGAMgASgEEhwKFG1heF9iYXRjaF9zdGF0ZW1lbnRzGAQgASgNEjUKEm1heF9zdGF0ZW1lbnRfdGltZRgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIdChVtYXhfb3Blbl90cmFuc2FjdGlvbnMYBiABKA0SOgoXZGVmYXVsdF90cmFuc2FjdGlvbl90dGwYByABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SNgoTbWF4X3RyYW5zYWN0aW9uX3R0bBgIIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIYChBtYXhfcXVldWVfbGVuZ3RoGAkgASgNEh4KFm1heF9jb25jdXJyZW50X3N0cmVhbXMYCiABKA0SMwoQbWF4X3NuYXBzaG90X2FnZRgLIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIWCg5tYXhfZmlsZV9ieXRlcxgMIAEoBBIxCg5tYXhfcGFyc2VfdGltZRgNIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIVCg1tYXhfcGFnZV9zaXplGA4gASgNIkIKDVByb2Nlc3NDb3VudHMSDwoHd3JpdGVycxgBIAEoDRIPCgdyZWFkZXJzGAIgASgNEg8KB3BhcnNlcnMYAyABKA0iZwoKRHJpdmVyTG9hZBIVCg1xdWV1ZWRfd3JpdGVzGAEgASgNEhQKDHF1ZXVlZF9yZWFkcxgCIAEoDRIZChFvcGVuX3RyYW5zYWN0aW9ucxgDIAEoDRIRCgl3YWxfYnl0ZXMYBCABKAQixAMKFUdldERyaXZlckluZm9SZXNwb25zZRIWCg5kcml2ZXJfdmVyc2lvbhgBIAEoCRIYChBwcm90b2NvbF92ZXJzaW9uGAIgASgNEhYKDnNxbGl0ZV92ZXJzaW9uGAMgASgJEhUKDWRhdGFiYXNlX3BhdGgYBCABKAkSEwoLc2NoZW1hX2hhc2gYBSABKAkSCwoDcGlkGAYgASgNEi4KCnN0YXJ0ZWRfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KBmxpbWl0cxgIIAEoCzIfLmNvZGVfYW5hbHlzaXMuZHJpdmVyLnYxLkxpbWl0cxI+Cg1sYXN0X3JlY292ZXJ5GAkgASgLMicuY29kZV9hbmFseXNpcy5kcml2ZXIudjEuUmVjb3ZlcnlSZXBvcnQSOQoJcHJvY2Vzc2VzGAogASgLMiYuY29kZV9hbmFseXNpcy5kcml2ZXIudjEuUHJvY2Vzc0NvdW50cxIZChF1bnJlc29sdmVkX3RhYmxlcxgLIAMoCRIxCgRsb2FkGAwgASgLMiMuY29kZV9hbmFseXNpcy5kcml2ZXIudjEuRHJpdmVyTG9hZEIkUAFaIGNvZGVfYW5hbHlzaXMvZHJpdmVyL3YxO2RyaXZlcnYxYgZwcm90bzM", [file_code_analysis_driver_v1_recovery, file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * Request of `DriverService.GetDriverInfo`.
@@ -181,6 +181,48 @@ export const ProcessCountsSchema: GenMessage<ProcessCounts> = /*@__PURE__*/
   messageDesc(file_code_analysis_driver_v1_driver_info, 2);
 
 /**
+ * How busy the driver is at this moment.
+ *
+ * @generated from message code_analysis.driver.v1.DriverLoad
+ */
+export type DriverLoad = Message<"code_analysis.driver.v1.DriverLoad"> & {
+  /**
+   * Writes that wait or run; `Limits.max_queue_length` at most.
+   *
+   * @generated from field: uint32 queued_writes = 1;
+   */
+  queuedWrites: number;
+
+  /**
+   * Reads that wait or run, streams included; `Limits.max_queue_length` at most.
+   *
+   * @generated from field: uint32 queued_reads = 2;
+   */
+  queuedReads: number;
+
+  /**
+   * Transactions that are open or wait to be opened.
+   *
+   * @generated from field: uint32 open_transactions = 3;
+   */
+  openTransactions: number;
+
+  /**
+   * Size of the write-ahead log in bytes.
+   *
+   * @generated from field: uint64 wal_bytes = 4;
+   */
+  walBytes: bigint;
+};
+
+/**
+ * Describes the message code_analysis.driver.v1.DriverLoad.
+ * Use `create(DriverLoadSchema)` to create a new message.
+ */
+export const DriverLoadSchema: GenMessage<DriverLoad> = /*@__PURE__*/
+  messageDesc(file_code_analysis_driver_v1_driver_info, 3);
+
+/**
  * Answer of `DriverService.GetDriverInfo`.
  *
  * @generated from message code_analysis.driver.v1.GetDriverInfoResponse
@@ -262,6 +304,13 @@ export type GetDriverInfoResponse = Message<"code_analysis.driver.v1.GetDriverIn
    * @generated from field: repeated string unresolved_tables = 11;
    */
   unresolvedTables: string[];
+
+  /**
+   * How busy it is at this moment.
+   *
+   * @generated from field: code_analysis.driver.v1.DriverLoad load = 12;
+   */
+  load?: DriverLoad | undefined;
 };
 
 /**
@@ -269,5 +318,5 @@ export type GetDriverInfoResponse = Message<"code_analysis.driver.v1.GetDriverIn
  * Use `create(GetDriverInfoResponseSchema)` to create a new message.
  */
 export const GetDriverInfoResponseSchema: GenMessage<GetDriverInfoResponse> = /*@__PURE__*/
-  messageDesc(file_code_analysis_driver_v1_driver_info, 3);
+  messageDesc(file_code_analysis_driver_v1_driver_info, 4);
 

@@ -8,9 +8,9 @@ import { DriverError } from "../errors.js";
 import type { Logger } from "../observability/logger.js";
 import type { Authenticate } from "../rpc/access.js";
 import { ServingStatus } from "../rpc/health.js";
-import type { Listener } from "../rpc/listener.js";
+import { type Listener, listenerAt } from "../rpc/listener.js";
 import { RpcServer } from "../rpc/server.js";
-import { decideListeners, isLoopback, type ListenRule } from "../security/listen-policy.js";
+import { decideListeners, type ListenRule } from "../security/listen-policy.js";
 import { loadTls, type TlsMaterial } from "../security/tls.js";
 import { createFileVerifier, createFixedVerifier, type TokenVerifier } from "../security/token.js";
 import { removePresenceNote, writePresenceNote } from "../sqlite/presence-note.js";
@@ -107,13 +107,9 @@ function limitsOf(config: Config): EngineLimits {
 }
 
 function listenerOf({ address, usesTls }: ListenRule, tls: TlsMaterial | undefined): Listener {
-  if (address.kind === "unix") return address;
-  const listener = { ...address, isLoopback: isLoopback(address) };
-  if (!usesTls || tls === undefined) return listener;
-  return {
-    ...listener,
-    tls: { certificate: tls.cert, privateKey: tls.key, ...(tls.ca !== undefined && { clientCa: tls.ca }) },
-  };
+  if (!usesTls || tls === undefined) return listenerAt(address);
+  const { cert, key, ca } = tls;
+  return listenerAt(address, { certificate: cert, privateKey: key, ...(ca !== undefined && { clientCa: ca }) });
 }
 
 function verifierOf(config: Config): TokenVerifier {

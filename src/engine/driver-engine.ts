@@ -62,7 +62,8 @@ export class DriverEngine implements Engine {
       onServing: (isServing, detail) => this.#setServing(isServing, detail),
       onTransactionLost: (error) => this.#transactions.lost(error),
       onFatal: (error) => {
-        this.health.set(false, error.message);
+        this.#setServing(false, error.message);
+        this.#isDraining = true;
         options.onFatal(error);
       },
     });

@@ -348,7 +348,9 @@ export class Writer {
     this.#lastCommitFailureMs = now;
     this.#log("error", "a commit failed; the database is opened again", { reason: error.message });
     this.#observer.onServing(false, error.message);
-    if (isSecond) this.#observer.onFatal(error);
+    if (!isSecond) return;
+    this.#observer.onFatal(error);
+    this.kill();
   }
 }
 

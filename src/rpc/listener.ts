@@ -1,6 +1,7 @@
 import { chmod, lstat, rm } from "node:fs/promises";
 import { connect } from "node:net";
 import { DriverError } from "../errors.js";
+import { type Address, isLoopback } from "../security/listen-policy.js";
 
 /** PEM files for TLS, as bytes. */
 export interface TlsOptions {
@@ -29,34 +30,13 @@ export type Listener =
       readonly tls?: TlsOptions;
     };
 
-const UNIX_PREFIX = "unix:";
-/** `sun_path` of a socket address has 108 bytes on Linux, 104 on macOS, the closing NUL included. */
-const MAX_SOCKET_PATH_BYTES = process.platform === "linux" ? 107 : 103;
 const SOCKET_MODE = 0o600;
 const PRIVATE_UMASK = 0o077;
 
-/**
- * `unix:/path/to.sock` or `host:port`, an IPv6 address in brackets.
- *
- * @throws DriverError `INVALID_REQUEST`
- */
-export function parseListener(address: string, tls?: TlsOptions): Listener {
-  if (address.startsWith(UNIX_PREFIX)) return parseSocketPath(address);
-  const [, bracketed, plain, digits] = /^(?:\[([^\]]+)\]|([^:[\]/]+)):(\d{1,5})$/.exec(address) ?? [];
-  const host = bracketed ?? plain;
-  const port = Number(digits);
-  if (host === undefined || port > 65_535) {
-    throw new DriverError("INVALID_REQUEST", `"${address}" is no address to listen on.`, {
-      hint: "Write unix:/path/to.sock, host:port or [IPv6 address]:port; port 0 picks a free one.",
-    });
-  }
-  return { kind: "tcp", host, port, isLoopback: isLoopback(host), ...(tls !== undefined && { tls }) };
-}
-
-/** The address as clients write it. */
-export function formatListener(listener: Listener): string {
-  if (listener.kind === "unix") return UNIX_PREFIX + listener.path;
-  return `${listener.host.includes(":") ? `[${listener.host}]` : listener.host}:${listener.port}`;
+/** The listener at `address`; with TLS when it is given, which a socket file has no use for. */
+export function listenerAt(address: Address, tls?: TlsOptions): Listener {
+  if (address.kind === "unix") return address;
+  return { ...address, isLoopback: isLoopback(address), ...(tls !== undefined && { tls }) };
 }
 
 /**
@@ -96,22 +76,6 @@ export async function bindPrivately<T>(path: string, bind: () => Promise<T>): Pr
   } finally {
     process.umask(umask);
   }
-}
-
-function parseSocketPath(address: string): Listener {
-  const path = address.slice(UNIX_PREFIX.length).replace(/^\/\//, "");
-  if (path === "" || Buffer.byteLength(path) > MAX_SOCKET_PATH_BYTES) {
-    throw new DriverError(
-      "INVALID_REQUEST",
-      `"${address}" has no path, or one of more than the ${MAX_SOCKET_PATH_BYTES} bytes that a socket may have.`,
-      { hint: "Listen on a shorter path, below /tmp or $XDG_RUNTIME_DIR for example." },
-    );
-  }
-  return { kind: "unix", path };
-}
-
-function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
 }
 
 function isAnswered(path: string): Promise<boolean> {

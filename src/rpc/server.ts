@@ -15,13 +15,14 @@ import { ServerReflection } from "../../gen/grpc/reflection/v1/reflection_pb.js"
 import { ServerReflection as ServerReflectionAlpha } from "../../gen/grpc/reflection/v1alpha/reflection_pb.js";
 import type { Engine } from "../engine/call.js";
 import { DriverError } from "../errors.js";
+import { formatAddress } from "../security/listen-policy.js";
 import { ACCESS_OF_METHOD, type Access, type Authenticate } from "./access.js";
 import { adapt } from "./adapter.js";
 import { createChannelzImplementation } from "./channelz.js";
 import { clampTimeout } from "./deadline.js";
 import { createDriverHandlers } from "./driver-service.js";
 import { Health, ServingStatus } from "./health.js";
-import { bindPrivately, formatListener, type Listener, removeStaleSocket } from "./listener.js";
+import { bindPrivately, type Listener, removeStaleSocket } from "./listener.js";
 import { createReflectionHandlers } from "./reflection.js";
 import type { CallObserver } from "./served-call.js";
 import { type Handler, methodDefinition, methodPath, type ServiceDescriptor } from "./service-definition.js";
@@ -85,7 +86,7 @@ export class RpcServer {
    */
   async listen(listener: Listener): Promise<string> {
     if (listener.kind === "tcp" && !listener.isLoopback && listener.tls === undefined) {
-      throw new DriverError("INVALID_REQUEST", `${formatListener(listener)} can be reached from other machines.`, {
+      throw new DriverError("INVALID_REQUEST", `${formatAddress(listener)} can be reached from other machines.`, {
         hint: "Give a TLS certificate and key, or listen on 127.0.0.1 or on a unix socket.",
       });
     }
@@ -99,7 +100,7 @@ export class RpcServer {
     }
     this.#servers.push(server);
     clampTimeouts(server);
-    return formatListener(bound);
+    return formatAddress(bound);
   }
 
   /**
@@ -144,7 +145,7 @@ export class RpcServer {
 
 /** @returns the port; without a meaning for a unix socket */
 function bind(server: Server, listener: Listener): Promise<number> {
-  const address = formatListener(listener);
+  const address = formatAddress(listener);
   return new Promise((resolve, reject) => {
     server.bindAsync(address, createCredentials(listener), (error, port) => {
       if (error === null) resolve(port);

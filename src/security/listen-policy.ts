@@ -23,8 +23,8 @@ export interface ListenRule {
   readonly usesTls: boolean;
 }
 
-/** `sun_path` of Linux, less its final NUL (unix(7)); a longer path is cut off silently by some systems. */
-const MAX_SOCKET_PATH_BYTES = 107;
+/** `sun_path` has 108 bytes on Linux (unix(7)) and 104 on macOS, the closing NUL included; some systems cut a longer path off. */
+const MAX_SOCKET_PATH_BYTES = process.platform === "linux" ? 107 : 103;
 
 const LOOPBACK = new BlockList();
 LOOPBACK.addSubnet("127.0.0.0", 8, "ipv4");

@@ -42,8 +42,6 @@ const IDLE_CHECKPOINT_PAGES = 1_000;
 const BUSY_CHECKPOINT_PAGES = 8_000;
 /** Without a write for this long the writer counts as idle, in milliseconds. */
 const IDLE_AFTER_MS = 100;
-/** A second commit that fails within this time ends the process: the disk is not coming back by reopening a file. */
-const COMMIT_FAILURE_WINDOW_MS = 60_000;
 /** How long a start waits for a migration that wants no driver beside it. */
 const PRESENCE_WAIT_MS = 5_000;
 
@@ -51,7 +49,6 @@ const { databasePath, limits } = workerOptions<DatabaseWorkerOptions>();
 
 let session: WriterSession;
 let commits: GroupCommit;
-let lastCommitFailureMs = Number.NEGATIVE_INFINITY;
 const queue: WorkerCall[] = [];
 /** Writes that arrive in the same turn of the event loop share a commit. */
 const schedule = oncePerTurn(runQueue);
@@ -224,15 +221,14 @@ function outcomeUnknown(cause: DriverError): DriverError {
   });
 }
 
-/** What a connection has in its caches after a failed fsync may not be what is on the disk: start from the disk. */
+/**
+ * What a connection has in its caches after a failed fsync may not be what is on the disk: start from the disk. How often that may
+ * happen, the main process decides: it outlives this one.
+ */
 function afterCommitFailure(error: DriverError): void {
   host.event({ type: "commitFailed", error: error.toJSON() });
   session.connection.close();
-  const now = performance.now();
-  const isSecond = now - lastCommitFailureMs < COMMIT_FAILURE_WINDOW_MS;
-  lastCommitFailureMs = now;
   try {
-    if (isSecond) throw error;
     open();
     const verdict: unknown = session.connection.pragma("quick_check(1)", { simple: true });
     if (verdict !== "ok") throw new DriverError("DATABASE_CORRUPT", `quick_check says: ${String(verdict)}.`);

@@ -4,9 +4,8 @@ import { DriverService } from "../../gen/code_analysis/driver/v1/driver_service_
 import { parseStatusDetails } from "../../src/client/errors.js";
 import { DriverError } from "../../src/errors.js";
 import { ACCESS_OF_METHOD } from "../../src/rpc/access.js";
-import { parseListener } from "../../src/rpc/listener.js";
 import { methodDefinition } from "../../src/rpc/service-definition.js";
-import { engineOf, execute, failure, TestBench, unary, unaryEngine } from "./support.js";
+import { engineOf, execute, failure, parseListener, TestBench, unary, unaryEngine } from "./support.js";
 
 const EMPTY = new Uint8Array();
 

@@ -9,10 +9,9 @@ import {
 } from "../../gen/grpc/health/v1/health_pb.js";
 import { parseStatusDetails } from "../../src/client/errors.js";
 import { ServingStatus } from "../../src/rpc/health.js";
-import { parseListener } from "../../src/rpc/listener.js";
 import type { RpcServer } from "../../src/rpc/server.js";
 import { methodDefinition } from "../../src/rpc/service-definition.js";
-import { decode, encode, engineOf, failure, isServiceError, TestBench, unary } from "./support.js";
+import { decode, encode, engineOf, failure, isServiceError, parseListener, TestBench, unary } from "./support.js";
 
 const SERVICE = "code_analysis.driver.v1.DriverService";
 

@@ -4,8 +4,7 @@ import { writeFileSync } from "node:fs";
 import { rename, stat } from "node:fs/promises";
 import { createServer } from "node:net";
 import { status } from "@grpc/grpc-js";
-import { parseListener } from "../../src/rpc/listener.js";
-import { engineOf, execute, failure, TestBench, unaryEngine, until } from "./support.js";
+import { engineOf, execute, failure, parseListener, TestBench, unaryEngine, until } from "./support.js";
 
 const EMPTY = new Uint8Array();
 

@@ -21,15 +21,21 @@ import {
 import { DriverService } from "../../gen/code_analysis/driver/v1/driver_service_pb.js";
 import type { CallContext, Engine, MethodName } from "../../src/engine/call.js";
 import type { DriverError } from "../../src/errors.js";
-import { parseListener } from "../../src/rpc/listener.js";
+import { type Listener, listenerAt, type TlsOptions } from "../../src/rpc/listener.js";
 import { RpcServer, type RpcServerOptions } from "../../src/rpc/server.js";
 import { methodDefinition } from "../../src/rpc/service-definition.js";
+import { parseAddress } from "../../src/security/listen-policy.js";
 
 export interface EndedCall {
   readonly path: string;
   readonly code: status;
   readonly durationMs: number;
   readonly error: DriverError | undefined;
+}
+
+/** The listener at an address as users write it. */
+export function parseListener(address: string, tls?: TlsOptions): Listener {
+  return listenerAt(parseAddress(address), tls);
 }
 
 /** A server on a unix socket with everything that a test opens; `close` in `afterEach` ends all of it. */

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { ChannelCredentials, status } from "@grpc/grpc-js";
-import { parseListener, type TlsOptions } from "../../src/rpc/listener.js";
-import { execute, failure, TestBench, unaryEngine } from "./support.js";
+import type { TlsOptions } from "../../src/rpc/listener.js";
+import { execute, failure, parseListener, TestBench, unaryEngine } from "./support.js";
 
 const EMPTY = new Uint8Array();
 const pem = (name: string) => readFileSync(new URL(`../../../test/fixtures/mtls/${name}`, import.meta.url));

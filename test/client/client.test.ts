@@ -143,24 +143,81 @@ describe("createClient()", () => {
   });
 
   it("repeats what is safe to repeat when the driver is busy, and nothing else", async () => {
-    const calls = { getDriverInfo: 0, execute: 0 };
+    const calls = { getDriverInfo: 0, execute: 0, beginTransaction: 0 };
     const busy = new DriverError("OVERLOADED", "Too many calls wait.", { retryAfterMs: 10 });
+    const ids = new Set<string>();
     const address = await serve({
       getDriverInfo: () => {
         if (++calls.getDriverInfo < 3) throw busy;
         return { driverVersion: "1.2.3" };
       },
-      execute: () => {
-        calls.execute++;
+      execute: ({ requestId }) => {
+        ids.add(requestId);
+        if (++calls.execute % 3 !== 0) throw busy;
+        return {};
+      },
+      beginTransaction: () => {
+        calls.beginTransaction++;
         throw busy;
       },
     });
     const client = connect(address);
     assert.equal((await client.getDriverInfo({})).driverVersion, "1.2.3");
-    const error = await failure(client.execute({}));
+    await client.execute({});
+    const error = await failure(client.beginTransaction({}));
     assert.equal(error.reason, "OVERLOADED");
     assert.equal(error.retryAfterMs, 10);
-    assert.deepEqual(calls, { getDriverInfo: 3, execute: 1 });
+    assert.deepEqual(calls, { getDriverInfo: 3, execute: 3, beginTransaction: 1 });
+    assert.equal(ids.size, 1, "a repeated write has the same request_id");
+
+    for (const [sender, transactionId] of [
+      [connect(address, { createRequestId: () => "" }), ""],
+      [client, "t"],
+    ] as const) {
+      assert.equal((await failure(sender.execute({ transactionId }))).reason, "OVERLOADED");
+    }
+    assert.equal(calls.execute, 5);
+  });
+
+  it("asks again with the same request_id when the outcome of a commit is unknown", async () => {
+    const ids: string[] = [];
+    const address = await serve({
+      insert: ({ requestId }) => {
+        ids.push(requestId);
+        if (ids.length === 1) throw new DriverError("COMMIT_OUTCOME_UNKNOWN", "The disk failed.");
+        return { affectedRows: 1n };
+      },
+    });
+    assert.equal((await connect(address).insert({ table: "t" })).affectedRows, 1n);
+    assert.equal(ids.length, 2);
+    assert.equal(ids[0], ids[1]);
+  });
+
+  it("gives writes a request_id of their own, or the caller's, and none inside a transaction", async () => {
+    const ids: string[] = [];
+    const note = ({ requestId }: { readonly requestId: string }) => {
+      ids.push(requestId);
+      return {};
+    };
+    const client = connect(await serve({ execute: note, delete: note, commitTransaction: note }));
+    await client.execute({});
+    await client.delete({});
+    await client.commitTransaction({ transactionId: "t" });
+    assert.equal(new Set(ids).size, 3);
+    for (const id of ids) assert.match(id, /^[0-9a-f-]{36}$/);
+    await client.execute({ requestId: "mine" });
+    await client.execute({ transactionId: "t" });
+    assert.deepEqual(ids.slice(3), ["mine", ""]);
+  });
+
+  it("says which request cannot be sent", async () => {
+    const client = connect(await serve({}));
+    const tooLarge = { kind: { case: "integerValue", value: 2n ** 63n } } as const;
+    const calls = [client.execute({ maxRows: -1 }), collect(client.query({ parameters: [tooLarge] }))].map(failure);
+    for (const error of await Promise.all(calls)) {
+      assert.equal(error.reason, "INVALID_REQUEST");
+      assert.match(error.message, /^The request of (Execute|Query) cannot be sent: /);
+    }
   });
 
   it("says that nobody answers, and answers again once somebody does", async () => {

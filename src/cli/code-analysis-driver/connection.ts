@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
-import { type ClientTls, createClient, type DriverClient } from "../../client/client.js";
+import { createClient, type DriverClient } from "../../client/client.js";
+import type { ClientTls } from "../../client/connection.js";
 import type { Config } from "../../config/config.js";
 import { DriverError } from "../../errors.js";
 

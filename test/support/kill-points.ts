@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import { copyFileSync, readFileSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
+import { amount, SEED } from "../reliability/experiment.js";
 import { Random } from "./random.js";
 
 /** The instant before a step of the program itself, or before a system call on a file of the database; `at` counts from 1. */
@@ -15,9 +16,8 @@ export interface KillPoint {
 const SYSTEM_CALLS = ["pwrite64", "fsync", "fdatasync", "ftruncate", "unlink"];
 const SUFFIXES = ["", "-wal", "-shm", "-journal"];
 
-/** KILL_POINTS=all kills at every point instead of a sample. */
-const IS_COMPLETE = process.env.KILL_POINTS === "all";
-const SEED = Number(process.env.KILL_SEED ?? Date.now() % 2 ** 31);
+/** The long form kills at every point, the short one at a sample. */
+const IS_COMPLETE = amount(false, true);
 const random = new Random(SEED);
 let kills = 0;
 let found = 0;
@@ -52,7 +52,7 @@ export class KilledProgram {
       this.#restore();
       this.#kill(point);
       kills++;
-      check(`killed before ${point.what} ${point.at} (KILL_SEED=${SEED})`);
+      check(`killed before ${point.what} ${point.at} (SEED=${SEED})`);
     }
   }
 
@@ -99,6 +99,6 @@ const HAS_STRACE = spawnSync("strace", ["-V"]).status === 0;
 after(() => {
   if (kills === 0) return;
   const calls = HAS_STRACE ? "steps and system calls" : "steps; strace is missing, so at no system call";
-  const how = IS_COMPLETE ? "" : `; KILL_POINTS=all for all of them; KILL_SEED=${SEED}`;
+  const how = IS_COMPLETE ? "" : `; seed ${SEED}; npm run reliability -- kill-points for all of them`;
   process.stdout.write(`  killed at ${kills} of ${found} ${calls}${how}\n`);
 });

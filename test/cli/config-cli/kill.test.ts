@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { type Connection, openConnection } from "../../../src/sqlite/connection.js";
 import { acquirePresence } from "../../../src/sqlite/presence-lock.js";
 import { fillDatabase, interruptNaiveMigration } from "../../recovery/full-database.js";
+import { amount, SEED } from "../../reliability/experiment.js";
 import { scratchDirectory } from "../../support/scratch.js";
 import { type Snapshot, snapshot } from "../../support/snapshot.js";
 
@@ -15,8 +16,8 @@ const PROGRAM = fileURLToPath(new URL("../../../src/bin/config-cli.js", import.m
 /** Everything by which a file is changed, or a process speaks to another. */
 const CALLS = ["openat", "pwrite64", "write", "read", "fsync", "fdatasync", "ftruncate", "unlink", "fcntl", "close"];
 
-/** `CODE_ANALYSIS_TEST_KILLS=all` kills at every system call; without it, a few calls of each kind are drawn. */
-const isFull = process.env.CODE_ANALYSIS_TEST_KILLS === "all";
+/** The long form kills at every system call; the short one draws a few calls of each kind. */
+const isFull = amount(false, true);
 const SAMPLES_PER_CALL = 2;
 
 const OLD = `CREATE TABLE files (id INTEGER PRIMARY KEY AUTOINCREMENT, path TEXT, lines TEXT);
@@ -32,14 +33,13 @@ describe("config_cli, killed at a system call", function () {
   const template = join(directory, "template.db");
   const path = join(directory, "killed.db");
   const wanted = join(directory, "wanted.sql");
-  const seed = Number(process.env.CODE_ANALYSIS_TEST_SEED ?? Date.now() % 1_000_000);
   let points = 0;
 
   before(function () {
     if (spawnSync("strace", ["-V"]).status !== 0) this.skip();
     writeFileSync(wanted, NEW);
   });
-  after(() => void process.stdout.write(`      killed at ${points} points (seed ${seed})\n`));
+  after(() => void process.stdout.write(`      killed at ${points} points (seed ${SEED})\n`));
 
   const rebuild = {
     args: ["schema", "--db", path, "--schema", wanted, "--no-backup"],
@@ -152,7 +152,7 @@ describe("config_cli, killed at a system call", function () {
 
   function sample(total: number, name: string): number[] {
     // Spread over the calls by a simple generator, so that the seed tells which they were.
-    let state = [...name].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) % 65_521, seed);
+    let state = [...name].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) % 65_521, SEED);
     const drawn = new Set<number>([total]);
     while (drawn.size < Math.min(SAMPLES_PER_CALL, total)) {
       state = (state * 75 + 74) % 65_537;

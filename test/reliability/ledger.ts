@@ -22,6 +22,15 @@ export interface LedgerAnswer {
   readonly reason: Reason | null;
 }
 
+/**
+ * How the driver is: `honest` as it is shipped, `early` answers before it commits, `unsynced` does not sync its commits
+ * (synchronous=NORMAL).
+ */
+export type LedgerMode = "honest" | "early" | "unsynced";
+
+/** What was acknowledged up to a moment: the kind of each write by its key. */
+export type Book = ReadonlyMap<string, WriteKind>;
+
 /** The answers after which a write is there or not, and its client cannot know. */
 const UNKNOWN: ReadonlySet<Reason> = new Set<Reason>(["COMMIT_OUTCOME_UNKNOWN"]);
 
@@ -31,7 +40,7 @@ const UNKNOWN: ReadonlySet<Reason> = new Set<Reason>(["COMMIT_OUTCOME_UNKNOWN"])
  */
 export class Ledger {
   readonly #databasePath: string;
-  readonly #mode: "honest" | "early";
+  readonly #mode: LedgerMode;
   readonly #acknowledged = new Map<string, WriteKind>();
   readonly #unknown = new Map<string, WriteKind>();
   /** Writes that were cut off and can be sent again: each is, until it is acknowledged. */
@@ -39,7 +48,7 @@ export class Ledger {
   #nextSeq = 0;
   #nextId = 0;
 
-  constructor(databasePath: string, mode: "honest" | "early" = "honest") {
+  constructor(databasePath: string, mode: LedgerMode = "honest") {
     this.#databasePath = databasePath;
     this.#mode = mode;
     const connection = openConnection(databasePath, { role: "writer" });
@@ -51,10 +60,23 @@ export class Ledger {
     return this.#acknowledged.size;
   }
 
+  /** Writes that are there or not, and nobody knows. */
+  get inDoubt(): number {
+    return this.#unknown.size;
+  }
+
+  /** The book as it is now. */
+  copyBook(): Book {
+    return new Map(this.#acknowledged);
+  }
+
   /** Starts a driver, lets `clients` write at once until `isEnough` resolves, then kills it: alone or with its workers. */
   async cycle(clients: number, isEnough: () => Promise<void>, kills: "driver" | "group"): Promise<void> {
     const program = fileURLToPath(new URL("./ledger-driver.js", import.meta.url));
-    const child = fork(program, [this.#databasePath, this.#mode], { detached: true });
+    // The worker processes are started with the options of their parent.
+    const execArgv =
+      this.#mode === "unsynced" ? ["--import", new URL("./synchronous-normal.js", import.meta.url).href] : [];
+    const child = fork(program, [this.#databasePath, this.#mode], { detached: true, execArgv });
     child.setMaxListeners(0); // two for each client
     const exited = once(child, "exit");
     await once(child, "message");
@@ -67,9 +89,14 @@ export class Ledger {
     await exited;
   }
 
-  /** What the database has against the book, one sentence each; none when nothing was lost, doubled or torn. */
-  check(): string[] {
-    const connection = openConnection(this.#databasePath, { role: "reader" });
+  /**
+   * What a database has against the book, one sentence each; none when nothing was lost, doubled or torn.
+   *
+   * @param path of the database, or of a copy that was taken
+   * @param acknowledged the book as it was when the copy was taken
+   */
+  check(path = this.#databasePath, acknowledged: Book = this.#acknowledged): string[] {
+    const connection = openConnection(path, { role: "reader" });
     try {
       const stored = new Map<string, { rows: number; parts: number }>();
       const sql =
@@ -78,7 +105,7 @@ export class Ledger {
         stored.set(`${row.client}-${row.seq}`, { rows: row.rows ?? 0, parts: row.parts ?? 0 });
       }
       const findings: string[] = [];
-      for (const [key, kind] of this.#acknowledged) {
+      for (const [key, kind] of acknowledged) {
         const rows = stored.get(key)?.rows ?? 0;
         if (rows !== PARTS[kind]) findings.push(`${kind} ${key} was acknowledged and has ${rows} rows`);
       }

@@ -3,7 +3,7 @@
  * and are answered there. With `early` as second argument it answers before it writes, as a driver must not.
  */
 import { DriverError } from "../../src/errors.js";
-import { sqlValue, TestEngine } from "./engine.js";
+import { sqlValue, TestEngine } from "../support/engine.js";
 import type { LedgerAnswer, LedgerWrite } from "./ledger.js";
 
 const [, , databasePath = "", mode] = process.argv;

@@ -1,5 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { readdirSync } from "node:fs";
+import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /** Real source files: where they lie, and their paths from there. */
@@ -19,7 +20,9 @@ export function sourceFiles(count: number): SourceFiles {
   ];
   for (const { root, extension } of places) {
     if (root === undefined) continue;
-    const paths = readdirSync(root, { recursive: true, encoding: "utf8" })
+    const paths = readdirSync(root, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => relative(root, join(entry.parentPath, entry.name)))
       .filter((path) => extension.test(path) && !LEFT_OUT.test(path))
       .sort();
     if (paths.length >= count) return { root, paths: paths.slice(0, count) };

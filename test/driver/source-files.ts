@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { readdirSync } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -12,6 +12,9 @@ export interface SourceFiles {
 /** Directories whose files are not the work of the library's authors, or are wrong on purpose. */
 const LEFT_OUT = /(?:^|\/)(?:site-packages|test|tests|idle_test|lib2to3|__pycache__|\.bin)(?:\/|$)/;
 
+/** Bundles of megabytes are made by programs; the driver refuses the largest. */
+const MAX_BYTES = 1_000_000;
+
 /** `count` files of the Python standard library or, where there is none or it is too small, of the packages in `node_modules`. */
 export function sourceFiles(count: number): SourceFiles {
   const places = [
@@ -23,7 +26,7 @@ export function sourceFiles(count: number): SourceFiles {
     const paths = readdirSync(root, { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile())
       .map((entry) => relative(root, join(entry.parentPath, entry.name)))
-      .filter((path) => extension.test(path) && !LEFT_OUT.test(path))
+      .filter((path) => extension.test(path) && !LEFT_OUT.test(path) && statSync(join(root, path)).size < MAX_BYTES)
       .sort();
     if (paths.length >= count) return { root, paths: paths.slice(0, count) };
   }

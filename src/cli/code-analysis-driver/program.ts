@@ -6,6 +6,7 @@ import { ExitCode } from "../exit-code.js";
 import { createStyler } from "../terminal.js";
 import type { CommandContext } from "./command-context.js";
 import { runIndex } from "./index-command.js";
+import { runLoadCommand } from "./load/load-command.js";
 import { addOptions, readFlags } from "./option-flags.js";
 import { runSearch } from "./search-command.js";
 import { runSql } from "./sql-command.js";
@@ -109,7 +110,7 @@ function createProgram(options: ProgramOptions, onExitCode: (exitCode: number) =
     "search 'user name'",
     "search 'pars*' --limit 50 --json",
   ])
-    .option("--limit <NUMBER>", "Most hits to show.", parseLimit, 20)
+    .option("--limit <NUMBER>", "Most hits to show.", wholeNumber(10_000), 20)
     .option("--json", "Print one JSON document.")
     .action(
       action((config, words: string, { json = false, limit }: { json?: boolean; limit: number }) =>
@@ -117,7 +118,47 @@ function createProgram(options: ProgramOptions, onExitCode: (exitCode: number) =
       ),
     );
 
+  command("load", "client", "Measure the driver at --address, or one of its own, under many calls at once.", [
+    "load",
+    "load --files 2000 --concurrency 64 --mixed --report load.html",
+    "load --address unix:data/code_analysis.db.sock --json",
+  ])
+    .option(
+      "--files <NUMBER>",
+      "Source files to generate and index, where the driver can read them.",
+      wholeNumber(1_000_000),
+      200,
+    )
+    .option("--concurrency <NUMBER>", "Operations under way at a time.", wholeNumber(10_000), 20)
+    .option("--mixed", "Read after each file, and write in interactive transactions in between.")
+    .option("--report <FILE>", "Also write an HTML page with charts.")
+    .option("--json", "Print one JSON document.")
+    .action(
+      action((config, flags: LoadFlags) =>
+        runLoadCommand(
+          {
+            fileCount: flags.files,
+            concurrency: flags.concurrency,
+            isMixed: flags.mixed === true,
+            isJson: flags.json === true,
+            reportPath: flags.report,
+          },
+          config,
+          options,
+        ),
+      ),
+    );
+
   return program;
+}
+
+/** The flags of `load` as commander gives them. */
+interface LoadFlags {
+  readonly files: number;
+  readonly concurrency: number;
+  readonly mixed?: boolean;
+  readonly report?: string;
+  readonly json?: boolean;
 }
 
 /** Wide enough for long descriptions where the output is no terminal. */
@@ -125,9 +166,12 @@ function helpWidth(columns: number | undefined): number {
   return columns ?? 120;
 }
 
-function parseLimit(text: string): number {
-  const limit = Number(text);
-  if (!Number.isInteger(limit) || limit < 1 || limit > 10_000)
-    throw new InvalidArgumentError("It must be a whole number from 1 to 10000.");
-  return limit;
+/** Parses a whole number from 1 to `max`. */
+function wholeNumber(max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!Number.isInteger(value) || value < 1 || value > max)
+      throw new InvalidArgumentError(`It must be a whole number from 1 to ${max}.`);
+    return value;
+  };
 }

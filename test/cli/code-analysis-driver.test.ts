@@ -49,7 +49,8 @@ describe("code-analysis-driver", () => {
     it("explains itself with --help and ends with 0", async () => {
       const top = await run("--help");
       assert.equal(top.exitCode, 0);
-      for (const name of ["serve", "index", "sql", "search", "load"]) assert.match(top.stdout, new RegExp(`^  ${name} `, "m"));
+      for (const name of ["serve", "index", "sql", "search", "load"])
+        assert.match(top.stdout, new RegExp(`^  ${name} `, "m"));
       const { exitCode, stdout } = await run("serve", "--help");
       assert.equal(exitCode, 0);
       assert.match(stdout, /--drain-timeout <DURATION> +How long running calls/);

@@ -53,10 +53,11 @@ export class Extractor {
   #decorators: CommentRange = { start: 0, end: -1 };
   #docstring: string | null = null;
 
-  constructor(language: Language, source: SourceText) {
+  /** @param text what the grammar read: that of `source`, but for gaps in the grammar */
+  constructor(language: Language, source: SourceText, text: string) {
     this.#language = language;
     this.#source = source;
-    this.#text = source.text;
+    this.#text = text;
   }
 
   /** Takes the next captures; their starts must not go back. */

@@ -1,6 +1,7 @@
 import type { Tree } from "web-tree-sitter";
 import type { ParsedFile, Problem } from "./entities.js";
 import { type Extraction, Extractor } from "./extraction.js";
+import { closeGrammarGap } from "./grammar-gaps.js";
 import { IndexingError } from "./indexing-error.js";
 import { type LoadedGrammar, loadGrammar } from "./languages/grammar.js";
 import type { Language } from "./languages/language.js";
@@ -66,11 +67,20 @@ function extract(
   const isLate = (): boolean => performance.now() > deadline;
   let tree: Tree | null = null;
   try {
-    tree = grammar.parser.parse(source.text, null, { progressCallback: isLate });
+    let { text } = source;
+    tree = grammar.parser.parse(text, null, { progressCallback: isLate });
+    if (tree?.rootNode.hasError && language.grammarGap !== undefined) {
+      const readable = closeGrammarGap(text, tree, language.grammarGap);
+      if (readable !== text) {
+        tree.delete();
+        text = readable;
+        tree = grammar.parser.parse(text, null, { progressCallback: isLate });
+      }
+    }
     if (tree === null) throw timeoutError(path, timeoutMs);
     const { rootNode } = tree;
-    const extractor = new Extractor(language, source);
-    for (let from = 0; from === 0 || from < source.text.length; from += WINDOW_UNITS) {
+    const extractor = new Extractor(language, source, text);
+    for (let from = 0; from === 0 || from < text.length; from += WINDOW_UNITS) {
       const to = from + WINDOW_UNITS;
       const captures = grammar.query.captures(rootNode, {
         startIndex: from * BYTES_PER_UNIT,

@@ -113,6 +113,35 @@ describe("parseSource() in every language", () => {
     );
   });
 
+  it("reads a default function of TypeScript that has neither name nor body, and leaves the text as it is", async () => {
+    const text = [
+      "/** Says `export default function (a): b`. */",
+      "export default function <T>(one: T): string;",
+      "export default function (two: number): string",
+      "export interface Next {}",
+      'const quoted = "export default function (a)";',
+      "",
+    ].join("\r\n");
+    for (const path of ["a.d.ts", "a.tsx"]) {
+      const file = await parseSource(Buffer.from(text), path, { maxBytes: 1_000_000, timeoutMs: 10_000 });
+      assert.deepEqual(file.problems, []);
+      assert.equal(file.text, text);
+      assert.deepEqual(
+        file.definitions.map(({ kind, name, line, parameters, docstring, start, end }) => [
+          ...[kind, name, line, parameters, docstring, text.slice(start, end)],
+        ]),
+        [
+          [
+            ...["function", "default", 2, ["one"], "Says `export default function (a): b`."],
+            "export default function <T>(one: T): string;",
+          ],
+          ["function", "default", 3, ["two"], null, "export default function (two: number): string"],
+          ["class", "Next", 4, [], null, "export interface Next {}"],
+        ],
+      );
+    }
+  });
+
   it("has a fixture for each language; Python's is in parse.test.ts", () => {
     const covered = new Set(cases.map((fixture) => fixture.slice(0, fixture.indexOf("/"))));
     assert.deepEqual(

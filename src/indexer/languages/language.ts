@@ -11,6 +11,14 @@ export interface DocComments {
   readonly isRun: boolean;
 }
 
+/** A correct shape of source that the grammar takes for an error. */
+export interface GrammarGap {
+  /** Global, without groups; starts with a keyword. */
+  readonly pattern: RegExp;
+  /** What the grammar reads instead: a text of the same length, with the same definitions in it. */
+  readonly substitute: (shape: string) => string;
+}
+
 /**
  * What a language needs beside its grammar and its query. The captures that a query may use, and what the extraction makes of
  * them, are listed in README.md of this folder.
@@ -29,6 +37,8 @@ export interface Language {
   /** Files beside this one: the compiled grammar, and the queries, which are read as one. */
   readonly grammar: string;
   readonly queries: readonly string[];
+  /** Looked for only in a file that has a syntax error to the grammar. */
+  readonly grammarGap?: GrammarGap;
 
   /** Which line is a definition's: that of its node (its keyword), or that of its name where modifiers come first. */
   readonly lineOf: "node" | "name";

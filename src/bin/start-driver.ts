@@ -9,6 +9,7 @@ import type { Logger } from "../observability/logger.js";
 import type { Authenticate } from "../rpc/access.js";
 import { ServingStatus } from "../rpc/health.js";
 import { type Listener, listenerAt } from "../rpc/listener.js";
+import type { EndedCall } from "../rpc/served-call.js";
 import { RpcServer } from "../rpc/server.js";
 import { decideListeners, type ListenRule } from "../security/listen-policy.js";
 import { loadTls, type TlsMaterial } from "../security/tls.js";
@@ -46,7 +47,7 @@ export const startDriver: StartDriver = async (config, logger) => {
   const server = new RpcServer({
     engine,
     authenticate: authenticateWith(rules, listeners, verifier),
-    onCallEnd: (path, code, durationMs, error) => logCall(logger, path, code, durationMs, error),
+    onCallEnd: (call) => logCall(logger, call),
     maxRequestBytes: config.maxRequestBytes,
     maxConcurrentStreams: config.maxStreams,
   });
@@ -138,9 +139,12 @@ function bearerToken(metadata: Metadata): string | undefined {
   return typeof value === "string" && value.startsWith(BEARER) ? value.slice(BEARER.length) : undefined;
 }
 
-function logCall(logger: Logger, method: string, code: number, durationMs: number, error?: DriverError): void {
-  const fields = { method, code, durationMs: Math.round(durationMs * 1_000) / 1_000 };
+function logCall(logger: Logger, call: EndedCall): void {
   // A defect of ours; everything else is between the client and its request.
-  if (error?.reason === "INTERNAL") logger.error(`call failed: ${error.message}`, { ...fields, err: error });
+  const isDefect = call.error?.reason === "INTERNAL";
+  if (!isDefect && !logger.isEnabled("debug")) return;
+  const { path: method, code, error, requestId } = call;
+  const fields = { method, code, durationMs: Math.round(call.durationMs * 1_000) / 1_000, requestId };
+  if (isDefect) logger.error(`call failed: ${error?.message}`, { ...fields, err: error });
   else logger.debug("call", { ...fields, ...(error !== undefined && { reason: error.reason }) });
 }

@@ -25,6 +25,8 @@ export interface CallContext {
   /** Aborted when the client is gone or its deadline has passed; never after the call has ended. */
   readonly signal: AbortSignal;
   readonly role: Role;
+  /** Names the call in logs: what the client sent as `x-request-id`, else a number that is the driver's own. */
+  readonly requestId: string;
 }
 
 /**

@@ -135,7 +135,7 @@ export class Indexing {
       abort.abort();
       if (!isFinished) {
         await work.catch(() => undefined);
-        await this.#resolveEdges(projectId);
+        await this.#resolveEdges(projectId, context);
       }
     }
   }
@@ -160,10 +160,10 @@ export class Indexing {
   }
 
   /** Connects the files that a run has stored which did not come to its end. */
-  async #resolveEdges(projectId: string): Promise<void> {
+  async #resolveEdges(projectId: string, context: CallContext): Promise<void> {
     const signal = new AbortController().signal;
     try {
-      await this.#finish(projectId, [], { deadlineMs: Number.POSITIVE_INFINITY, signal, role: "read-write" });
+      await this.#finish(projectId, [], { ...context, deadlineMs: Number.POSITIVE_INFINITY, signal });
     } catch (error) {
       // The database knows that they are missing, and the next connect makes them.
       const { message } = DriverError.from(error);

@@ -17,6 +17,8 @@ export interface Logger {
   error(message: string, fields?: LogFields): void;
   /** A logger that adds `fields` to each of its records. */
   child(fields: LogFields): Logger;
+  /** False when a record of this level would be dropped: it need not be made. */
+  isEnabled(level: Exclude<LogLevel, "silent">): boolean;
 }
 
 /** How `createLogger` writes. */
@@ -54,6 +56,7 @@ export const silentLogger: Logger = {
   warn() {},
   error() {},
   child: () => silentLogger,
+  isEnabled: () => false,
 };
 
 function wrap(target: pino.Logger): Logger {
@@ -63,5 +66,6 @@ function wrap(target: pino.Logger): Logger {
     warn: (message, fields = {}) => target.warn(redactFields(fields), redactText(message)),
     error: (message, fields = {}) => target.error(redactFields(fields), redactText(message)),
     child: (fields) => wrap(target.child(redactFields(fields))),
+    isEnabled: (level) => target.isLevelEnabled(level),
   };
 }

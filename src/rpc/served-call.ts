@@ -6,15 +6,24 @@ import { type Access, type Authenticate, assertAccess } from "./access.js";
 import { toMonotonicMs } from "./deadline.js";
 import type { Listener } from "./listener.js";
 
-/**
- * Told of every call that has ended, whichever way.
- *
- * @param path `/package.Service/Method`
- * @param code the gRPC status, https://grpc.io/docs/guides/status-codes/
- * @param durationMs from the request, which has arrived as a whole, to the answer or to its last message
- * @param error what the call failed with, its cause included; not set for status OK
- */
-export type CallObserver = (path: string, code: status, durationMs: number, error?: DriverError) => void;
+/** A call that has ended, whichever way. */
+export interface EndedCall {
+  /** `/package.Service/Method` */
+  readonly path: string;
+  /** What the client sent beside the request. */
+  readonly metadata: Metadata;
+  /** Names the call in logs; see `CallContext.requestId`. */
+  readonly requestId: string;
+  /** From the request, which has arrived as a whole, to the answer or to its last message. */
+  readonly durationMs: number;
+  /** The gRPC status, https://grpc.io/docs/guides/status-codes/. */
+  readonly code: status;
+  /** What it failed with, its cause included; not set for status OK. */
+  readonly error: DriverError | undefined;
+}
+
+/** Told of every call when it has ended. Must be quick. */
+export type CallObserver = (call: EndedCall) => void;
 
 /** What all calls of one method through one listener have in common. */
 export interface ServedMethod {
@@ -27,6 +36,7 @@ export interface ServedMethod {
 
 /** What the calls of all kinds have in common. */
 interface SurfaceCall {
+  readonly metadata: Metadata;
   getDeadline(): Deadline;
   once(event: "cancelled", listener: () => void): unknown;
 }
@@ -34,21 +44,47 @@ interface SurfaceCall {
 /** Timers may fire that much before the time they were set to, since they count whole milliseconds. */
 const TIMER_TOLERANCE_MS = 1;
 
+/** Metadata in which a client may name its call, so that it can be found in the driver's log. */
+const REQUEST_ID_KEY = "x-request-id";
+/** Long enough for a UUID or a trace id; nothing in it can break a line of a log. */
+const REQUEST_ID = /^[\x21-\x7e]{1,128}$/;
+/** Calls that were given a name by the driver. */
+let namedCalls = 0;
+
 /** One call, from its request to its one end: an answer, an error, or the client going away. */
-export class ServedCall implements CallContext {
+export class ServedCall implements CallContext, EndedCall {
   readonly deadlineMs: number;
+  readonly metadata: Metadata;
   role: Role = "read-only";
+  code: status = status.OK;
+  durationMs = 0;
+  error: DriverError | undefined;
   readonly #method: ServedMethod;
   readonly #startedMs = monotonicMs();
+  #requestId: string | undefined;
   #hasEnded = false;
   #cancelReason: DriverError | undefined;
   #controller: AbortController | undefined;
 
   constructor(call: SurfaceCall, method: ServedMethod) {
     this.#method = method;
+    this.metadata = call.metadata;
     this.deadlineMs = toMonotonicMs(call.getDeadline());
     // grpc-js emits it after every call, after one that was answered too.
     call.once("cancelled", () => this.#cancel());
+  }
+
+  get path(): string {
+    return this.#method.path;
+  }
+
+  /** Made when it is asked for: most calls are never logged. */
+  get requestId(): string {
+    if (this.#requestId === undefined) {
+      const [sent] = this.metadata.get(REQUEST_ID_KEY);
+      this.#requestId = typeof sent === "string" && REQUEST_ID.test(sent) ? sent : `${process.pid}-${++namedCalls}`;
+    }
+    return this.#requestId;
   }
 
   /** Made when it is asked for: an `AbortController` costs more than all the rest of this class. */
@@ -61,10 +97,10 @@ export class ServedCall implements CallContext {
   }
 
   /** @throws DriverError `UNAUTHENTICATED`, `ROLE_NOT_ALLOWED` */
-  authorize(metadata: Metadata): void {
+  authorize(): void {
     const { access, authenticate, listener, path } = this.#method;
     if (access === "anyone") return;
-    this.role = authenticate(metadata, listener);
+    this.role = authenticate(this.metadata, listener);
     assertAccess(path, access, this.role);
   }
 
@@ -72,8 +108,10 @@ export class ServedCall implements CallContext {
   end(error?: DriverError): boolean {
     if (this.#hasEnded) return false;
     this.#hasEnded = true;
-    const code = error === undefined ? status.OK : status[error.status];
-    this.#method.onCallEnd(this.#method.path, code, monotonicMs() - this.#startedMs, error);
+    this.durationMs = monotonicMs() - this.#startedMs;
+    this.error = error;
+    if (error !== undefined) this.code = status[error.status];
+    this.#method.onCallEnd(this);
     return true;
   }
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { status } from "@grpc/grpc-js";
+import { Metadata, status } from "@grpc/grpc-js";
 import { DriverService } from "../../gen/code_analysis/driver/v1/driver_service_pb.js";
 import { ExecuteRequestSchema, ExecuteResponseSchema } from "../../gen/code_analysis/driver/v1/sql_pb.js";
 import { DriverError } from "../../src/errors.js";
@@ -112,6 +112,29 @@ describe("RpcServer", () => {
     const client = await bench.serve(unaryEngine(() => Promise.reject(cause)));
     assert.equal((await failure(execute(client, EMPTY))).code, status.INTERNAL);
     assert.equal(bench.endedCalls[0]?.error?.cause, cause);
+  });
+
+  it("names a call as its client does, or with a name of its own when that could break a log", async () => {
+    const names: string[] = [];
+    const client = await bench.serve(
+      unaryEngine(async (_, { requestId }) => {
+        names.push(requestId);
+        return EMPTY;
+      }),
+    );
+    for (const sent of ["f1c2-77", "two words", "x".repeat(129), undefined]) {
+      const metadata = new Metadata();
+      if (sent !== undefined) metadata.set("x-request-id", sent);
+      await unary(client, methodDefinition(DriverService.method.execute), EMPTY, metadata);
+    }
+    assert.equal(names[0], "f1c2-77");
+    const own = names.slice(1);
+    for (const name of own) assert.match(name, /^\d+-\d+$/);
+    assert.equal(new Set(own).size, 3);
+    assert.deepEqual(
+      bench.endedCalls.map(({ requestId }) => requestId),
+      names,
+    );
   });
 
   it("aborts the engine's signal when the client cancels, and only then", async () => {

@@ -16,22 +16,14 @@ import {
   type ClientReadableStream,
   Metadata,
   type ServiceError,
-  type status,
 } from "@grpc/grpc-js";
 import { DriverService } from "../../gen/code_analysis/driver/v1/driver_service_pb.js";
 import type { CallContext, Engine, MethodName } from "../../src/engine/call.js";
-import type { DriverError } from "../../src/errors.js";
 import { type Listener, listenerAt, type TlsOptions } from "../../src/rpc/listener.js";
+import type { EndedCall } from "../../src/rpc/served-call.js";
 import { RpcServer, type RpcServerOptions } from "../../src/rpc/server.js";
 import { methodDefinition } from "../../src/rpc/service-definition.js";
 import { parseAddress } from "../../src/security/listen-policy.js";
-
-export interface EndedCall {
-  readonly path: string;
-  readonly code: status;
-  readonly durationMs: number;
-  readonly error: DriverError | undefined;
-}
 
 /** The listener at an address as users write it. */
 export function parseListener(address: string, tls?: TlsOptions): Listener {
@@ -53,7 +45,7 @@ export class TestBench {
     const server = new RpcServer({
       engine,
       authenticate: () => "read-write",
-      onCallEnd: (path, code, durationMs, error) => this.endedCalls.push({ path, code, durationMs, error }),
+      onCallEnd: (call) => this.endedCalls.push(call),
       maxRequestBytes: 1 << 20,
       maxConcurrentStreams: 1_000,
       ...options,

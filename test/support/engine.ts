@@ -156,7 +156,13 @@ export function within(timeoutMs: number): Pick<CallContext, "deadlineMs"> {
 }
 
 function contextOf(context: Partial<CallContext>): CallContext {
-  return { deadlineMs: Number.POSITIVE_INFINITY, signal: new AbortController().signal, role: "read-write", ...context };
+  return {
+    deadlineMs: Number.POSITIVE_INFINITY,
+    signal: new AbortController().signal,
+    role: "read-write",
+    requestId: "test",
+    ...context,
+  };
 }
 
 /**

@@ -2,7 +2,8 @@ import { DriverError } from "../errors.js";
 import type { Connection } from "../sqlite/connection.js";
 import { inMain } from "../sqlite/identifiers.js";
 import { compareSchemas } from "./comparator.js";
-import { findBrokenForeignKeys, findBrokenObjects } from "./dependents.js";
+import { compileError } from "./compilation.js";
+import { type BrokenObject, findBrokenForeignKeys, findBrokenObjects } from "./dependents.js";
 import { isEmptyDiff, type SchemaDiff } from "./diff.js";
 import { findContentlessTables } from "./full-text.js";
 import { inspectSchema } from "./introspection.js";
@@ -105,7 +106,9 @@ function tryOut(
       cause: buildOperations(rest).map(({ object, reason }) => `${object}: ${reason}`),
     });
   }
-  const broken = [...findBrokenObjects(connection, after)].filter(([label]) => !brokenBefore.has(label));
+  const broken = [...findBrokenObjects(connection, after)]
+    .filter(([key]) => !brokenBefore.has(key))
+    .flatMap(([, one]) => singleOut(connection, one));
   const keysBefore = findBrokenForeignKeys(live);
   const brokenKeys = [...findBrokenForeignKeys(after)].filter(([label]) => !keysBefore.has(label));
   return {
@@ -124,6 +127,22 @@ function tryOut(
         : [`The result of view ${name} changes from (${old}) to (${columns}).`];
     }),
   };
+}
+
+/**
+ * The broken view, or those among triggers of one event that do not compile alone either, by label. Drops the others on the
+ * way, which only a clone can bear.
+ */
+function singleOut(clone: Connection, { label, message, probe, triggers }: BrokenObject): [string, string][] {
+  if (triggers.length < 2) return [[label, message]];
+  const culprits = triggers.flatMap((trigger): [string, string][] => {
+    const others = triggers.filter((other) => other !== trigger);
+    clone.exec(`SAVEPOINT alone; ${others.map(({ name }) => `DROP TRIGGER ${inMain(name)};`).join(" ")}`);
+    const error = compileError(clone, probe);
+    clone.exec("ROLLBACK TO alone; RELEASE alone");
+    return error === undefined ? [] : [[`trigger ${trigger.name}`, error]];
+  });
+  return culprits.length === 0 ? [[label, message]] : culprits;
 }
 
 function viewColumns(connection: Connection, model: SchemaModel): Map<string, string> {

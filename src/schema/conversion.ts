@@ -1,6 +1,7 @@
 import type { Connection } from "../sqlite/connection.js";
 import type { Affinity, Column } from "./model.js";
 import type { RowFinding } from "./plan.js";
+import { isBackfilled } from "./rebuild.js";
 import { MAX_SAMPLES, type ProjectedRows } from "./rows.js";
 
 /** What SQLite would make of the values of one column in its new type. */
@@ -86,10 +87,11 @@ export function inspectConversion(
 }
 
 /**
- * Whether values of a column that differ may become equal in its new type. Values of one storage class that all come out
- * as they went in cannot.
+ * Whether values of a column that differ may become equal in its new form: NULLs that are replaced, or values that are
+ * converted. Values of one storage class that all come out as they went in cannot.
  */
 export function mayMergeValues(connection: Connection, rows: ProjectedRows, from: Column, to: Column): boolean {
+  if (isBackfilled(from, to) && rows.findNulls(from.name).rows > 0) return true;
   if (from.affinity === to.affinity || to.affinity === "BLOB") return false;
   const values = `SELECT ${rows.sourceColumn(from.name)} AS v FROM ${rows.source}`;
   const isSafe = `count(DISTINCT nullif(typeof(v), 'null')) <= 1 AND ifnull(min(${IS_HARMLESS[to.affinity]}), 1)`;

@@ -28,18 +28,29 @@ export function readDataVersion(connection: Connection): number {
   return Number(connection.pragma("data_version", { simple: true }));
 }
 
-/** The views and triggers that SQLite cannot compile, with its message; SQLite itself looks only when they are used. */
-export function findBrokenObjects(connection: Connection, model: SchemaModel): Map<string, string> {
-  const broken = new Map<string, string>();
-  const compile = (label: string, probe: Probe) => {
+/** A view, or the triggers that one event of a table fires, that SQLite cannot compile. */
+export interface BrokenObject {
+  /** `view v` or `trigger a, b`. */
+  readonly label: string;
+  readonly message: string;
+  readonly probe: Probe;
+  /** In creation order; empty for a view. SQLite compiles all of them together and does not say which one is at fault. */
+  readonly triggers: readonly Trigger[];
+}
+
+/** What SQLite cannot compile, by view, or by table and event; SQLite itself looks only when it is used. */
+export function findBrokenObjects(connection: Connection, model: SchemaModel): Map<string, BrokenObject> {
+  const broken = new Map<string, BrokenObject>();
+  const compile = (key: string, label: string, probe: Probe, triggers: readonly Trigger[]) => {
     const message = compileError(connection, probe);
-    if (message !== undefined) broken.set(label, message);
+    if (message !== undefined) broken.set(key, { label, message, probe, triggers });
   };
-  for (const view of model.views.values()) compile(`view ${view.name}`, viewProbe(view.name));
-  for (const [owner, triggers] of groupByOwner(model)) {
+  for (const [key, view] of model.views) compile(`view ${key}`, `view ${view.name}`, viewProbe(view.name), []);
+  for (const [owner, all] of groupByOwner(model)) {
     for (const probe of triggerProbes(connection, owner)) {
-      const names = triggers.filter((trigger) => eventOf(trigger) === probe.event).map((trigger) => trigger.name);
-      if (names.length > 0) compile(`trigger ${names.join(", ")}`, probe);
+      const triggers = all.filter((trigger) => eventOf(trigger) === probe.event);
+      const label = `trigger ${triggers.map(({ name }) => name).join(", ")}`;
+      if (triggers.length > 0) compile(`${probe.event} ${owner}`, label, probe, triggers);
     }
   }
   return broken;

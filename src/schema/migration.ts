@@ -160,7 +160,7 @@ function assertWritable(connection: Connection): void {
 /** What others wrote after the plan was made may be lost or changed in a way that nobody has allowed: look again, if they wrote. */
 function assertSameRows(connection: Connection, plan: MigrationPlan): void {
   if (readDataVersion(connection) === plan.dataVersion) return;
-  const now = inspectRows(connection, plan.diff, sourceNames(plan.renames));
+  const now = inspectRows(connection, plan.diff, sourceNames(plan.renames), plan.isOptimistic);
   const allowed = new Set(plan.consents.map(({ id }) => id));
   const unexpected = now.problems[0] ?? now.consents.find(({ id }) => !allowed.has(id));
   if (unexpected === undefined) return;

@@ -111,6 +111,8 @@ export interface MigrationPlan {
   readonly baseFingerprint: string;
   /** Of the connection that planned: another value means that others have written since. */
   readonly dataVersion: number;
+  /** True when rows that a new constraint refuses were not looked for everywhere. */
+  readonly isOptimistic: boolean;
   readonly renames: readonly ColumnRename[];
   /** After the renames. */
   readonly diff: SchemaDiff;

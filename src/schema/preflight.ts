@@ -3,7 +3,8 @@ import { inMain, quoteIdentifier } from "../sqlite/identifiers.js";
 import { inspectConversion } from "./conversion.js";
 import { isConstantDefault } from "./default-value.js";
 import type { SchemaDiff, TableChange, TableDiff } from "./diff.js";
-import { type Column, describeForeignKey, type ForeignKey, findColumn, keyOf } from "./model.js";
+import { type Column, describeForeignKey, type ForeignKey, findColumn, keyOf, type SchemaModel } from "./model.js";
+import { alterTable } from "./native-alter.js";
 import type { SourceName } from "./renames.js";
 import { attempt, type RowFindings, type RowReport } from "./row-report.js";
 import { columnTerm, PROJECTION, ProjectedRows } from "./rows.js";
@@ -15,15 +16,25 @@ type ColumnChange = Extract<TableChange, { kind: "change-column" }>;
 /**
  * Counts the rows that the changes in `diff` would drop, change or reject, with sample rowids. Reads only (apart from a
  * temporary table) and takes no lock that a writer would notice.
+ *
+ * @param isOptimistic see `PlanOptions`.
  */
-export function inspectRows(connection: Connection, diff: SchemaDiff, sourceName: SourceName): RowReport {
+export function inspectRows(
+  connection: Connection,
+  diff: SchemaDiff,
+  sourceName: SourceName,
+  isOptimistic: boolean,
+): RowReport {
   const report: RowFindings = { consents: [], problems: [], notes: [], backfilled: new Set() };
   for (const table of diff.changedTables) {
     const rows = new ProjectedRows(connection, table, (column) => sourceName(table.from.name, column));
-    for (const change of table.changes) inspectChange(connection, report, table, rows, change);
+    const isLeftToSqlite = isOptimistic && alterTable(table) !== undefined;
+    for (const change of table.changes) {
+      if (!(isLeftToSqlite && isCheckedBySqlite(change))) inspectChange(connection, report, table, rows, change);
+    }
     inspectStrictness(connection, report, table, rows);
     inspectKeys(connection, report, table, rows);
-    inspectNewForeignKeys(report, table, rows);
+    inspectNewForeignKeys(report, table, rows, diff.live);
   }
   inspectIndexes(connection, report, diff, sourceName);
   for (const { name, live } of diff.kindConflicts) {
@@ -39,6 +50,11 @@ export function inspectRows(connection: Connection, diff: SchemaDiff, sourceName
     report.consents.push({ id: `drop-table:${keyOf(from.name)}`, message, rows, sampleRowids: [] });
   }
   return report;
+}
+
+/** True for a constraint for which ALTER TABLE reads every row itself before it adds it. */
+function isCheckedBySqlite(change: TableChange): boolean {
+  return change.kind === "add-check" || (change.kind === "change-column" && change.aspects.join() === "not null");
 }
 
 function inspectChange(
@@ -112,7 +128,7 @@ function inspectAddedColumn(report: RowFindings, { to }: TableDiff, rows: Projec
 function inspectNulls(report: RowFindings, { to }: TableDiff, rows: ProjectedRows, change: ColumnChange): void {
   if (change.from.notNull !== undefined || change.to.notNull === undefined || change.to.generated !== undefined) return;
   const name = `${to.name}.${change.to.name}`;
-  const found = rows.find(`${quoteIdentifier(change.to.name)} IS NULL`);
+  const found = rows.findNulls(change.from.name);
   if (found.rows === 0) return;
   const { defaultValue } = change.to;
   if (defaultValue === undefined) {
@@ -174,16 +190,24 @@ function inspectStrictness(connection: Connection, report: RowFindings, table: T
 }
 
 /** Rows without a parent, where the foreign key is new. */
-function inspectNewForeignKeys(report: RowFindings, { from, to }: TableDiff, rows: ProjectedRows): void {
+function inspectNewForeignKeys(
+  report: RowFindings,
+  { from, to }: TableDiff,
+  rows: ProjectedRows,
+  live: SchemaModel,
+): void {
   const identity = ({ columns, parent, parentColumns }: ForeignKey) => JSON.stringify([columns, parent, parentColumns]);
   const known = new Set(from.foreignKeys.map(identity));
   for (const key of to.foreignKeys.filter((one) => !known.has(identity(one)))) {
     const columns = key.columns.map((column) => `${PROJECTION}.${columnTerm(to, column)}`);
     const isSet = columns.map((column) => `${column} IS NOT NULL`).join(" AND ");
+    // The plus takes the child's affinity away: a foreign key compares by affinity and collation of the parent.
     const matches = key.parentColumns.map(
-      (column, index) => `p.${quoteIdentifier(column)} = ${columns[index] ?? "NULL"}`,
+      (column, index) => `p.${quoteIdentifier(column)} = +${columns[index] ?? "NULL"}`,
     );
-    const parent = `SELECT 1 FROM ${inMain(key.parent)} AS p WHERE ${matches.join(" AND ")}`;
+    const parent = live.tables.has(key.parent)
+      ? `SELECT 1 FROM ${inMain(key.parent)} AS p WHERE ${matches.join(" AND ")}`
+      : "SELECT 1 WHERE false";
     const found = attempt(report, to.name, () => rows.find(`${isSet} AND NOT EXISTS (${parent})`));
     if (found === undefined || found.rows === 0) continue;
     const message = `${found.rows} rows of ${to.name} have no parent for the new foreign key ${describeForeignKey(to.name, key)}.`;

@@ -2,6 +2,7 @@ import { DriverError } from "../errors.js";
 import type { Connection } from "../sqlite/connection.js";
 import { compareSchemas } from "./comparator.js";
 import {
+  type BrokenObject,
   findBrokenForeignKeys,
   findBrokenObjects,
   findForeignKeyViolations,
@@ -23,7 +24,7 @@ export interface Remembered {
   /** Rows by folded name, of every rewritten table and of every table that references one. */
   readonly counts: ReadonlyMap<string, number>;
   readonly sequences: ReadonlyMap<string, bigint>;
-  readonly brokenObjects: ReadonlyMap<string, string>;
+  readonly brokenObjects: ReadonlyMap<string, BrokenObject>;
   readonly brokenForeignKeys: ReadonlyMap<string, string>;
 }
 
@@ -54,7 +55,7 @@ export function assertProven(connection: Connection, plan: MigrationPlan, before
   assertNoneNew(
     before.brokenObjects,
     findBrokenObjects(connection, after),
-    (label, why) => `The ${label} does not work any more: ${why}`,
+    (_, { label, message }) => `The ${label} does not work any more: ${message}`,
   );
   assertNoneNew(
     before.brokenForeignKeys,
@@ -129,13 +130,13 @@ function assertSequences(before: Remembered, after: SchemaModel, now: ReadonlyMa
   }
 }
 
-function assertNoneNew(
-  before: ReadonlyMap<string, string>,
-  after: ReadonlyMap<string, string>,
-  describe: (label: string, why: string) => string,
+function assertNoneNew<T>(
+  before: ReadonlyMap<string, T>,
+  after: ReadonlyMap<string, T>,
+  describe: (key: string, broken: T) => string,
 ): void {
-  for (const [label, why] of after) {
-    if (!before.has(label)) throw failure(describe(label, why));
+  for (const [key, broken] of after) {
+    if (!before.has(key)) throw failure(describe(key, broken));
   }
 }
 

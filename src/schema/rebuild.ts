@@ -65,10 +65,14 @@ function copiedColumns({ from, to }: TableDiff): CopiedColumn[] {
     const source = findColumn(from, target.name);
     if (source === undefined || target.generated !== undefined) return [];
     const name = quoteIdentifier(source.name);
-    const isBackfilled =
-      source.notNull === undefined && target.notNull !== undefined && target.defaultValue !== undefined;
-    return [{ target, source, expression: isBackfilled ? `ifnull(${name}, (${target.defaultValue}))` : name }];
+    const expression = isBackfilled(source, target) ? `ifnull(${name}, (${target.defaultValue}))` : name;
+    return [{ target, source, expression }];
   });
+}
+
+/** True when a rebuild replaces the NULLs of `source` by the default of `target`. */
+export function isBackfilled(source: Column, target: Column): boolean {
+  return source.notNull === undefined && target.notNull !== undefined && target.defaultValue !== undefined;
 }
 
 function copyStep(diff: TableDiff, source: string, target: string): Step {

@@ -5,7 +5,6 @@ import { findColumn, type Index, type KeyColumn, keyOf, type Table } from "./mod
 import type { SourceName } from "./renames.js";
 import { attempt, type RowFindings } from "./row-report.js";
 import { columnTerm, ProjectedRows } from "./rows.js";
-import { nameOf, tokenize } from "./tokens.js";
 
 /** Looks for rows that a PRIMARY KEY or UNIQUE would not tell apart: because it is new, or because its columns are converted. */
 export function inspectKeys(connection: Connection, report: RowFindings, table: TableDiff, rows: ProjectedRows): void {
@@ -21,8 +20,10 @@ export function inspectKeys(connection: Connection, report: RowFindings, table: 
   const alias =
     to.primaryKey?.isRowidAlias && !from.primaryKey?.isRowidAlias ? to.primaryKey.columns[0]?.term : undefined;
   if (alias === undefined || findColumn(from, alias) === undefined) return;
-  const found = rows.find(`typeof(${columnTerm(to, alias)}) NOT IN ('integer', 'null')`);
-  if (found.rows === 0) return;
+  const found = attempt(report, to.name, () =>
+    rows.find(`typeof(${columnTerm(to, alias)}) NOT IN ('integer', 'null')`),
+  );
+  if (found === undefined || found.rows === 0) return;
   const message = `${found.rows} values of ${to.name}.${alias} are not integers and cannot become the INTEGER PRIMARY KEY.`;
   report.problems.push({ object: `${to.name}.${alias}`, message, ...found });
 }
@@ -52,17 +53,16 @@ function addDuplicates(
     sql: isExpression ? term : columnTerm(to, term),
     collation,
   }));
-  const words = new Set(
-    [...terms.map(({ sql }) => sql), where ?? ""].flatMap((sql) => tokenize(sql)).map((token) => keyOf(nameOf(token))),
-  );
-  const used = to.columns.filter(({ name }) => words.has(keyOf(name)));
+  const texts = [...terms.map(({ sql }) => sql), where ?? ""];
   const found = attempt(report, to.name, () => {
-    const isMerging = used.some((column) => {
+    const isPlain = where === undefined && columns.every(({ isExpression }) => !isExpression);
+    const mayMerge = rows.rewrittenColumns(texts).some((column) => {
       const old = findColumn(from, column.name);
-      return old !== undefined && mayMergeValues(connection, rows, old, column);
+      return (
+        !isPlain || old === undefined || column.generated !== undefined || mayMergeValues(connection, rows, old, column)
+      );
     });
-    if (isMerging) return rows.findConvertedDuplicates(used, terms, where);
-    return isKnown ? undefined : rows.findDuplicates(terms, where);
+    return isKnown && !mayMerge ? undefined : rows.findDuplicates(terms, where);
   });
   if (found === undefined || found.rows === 0) return;
   const key = columns.map(({ term }) => term).join(", ");

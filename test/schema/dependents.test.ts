@@ -92,6 +92,24 @@ describe("migration: what hangs on a rebuilt table", () => {
     assert.throws(() => control.exec("INSERT INTO audit VALUES ('a')"), /no such/, "silent until it fires");
   });
 
+  it("C4 drops an extra trigger that uses a dropped column by consent, and leaves those that fire with it", () => {
+    const trigger = (name: string, column: string) =>
+      `CREATE TRIGGER ${name} AFTER INSERT ON files BEGIN INSERT INTO audit VALUES (NEW.${column}); END;`;
+    const { connection } = scratchDatabase(
+      AUDIT + OLD + trigger("on_path", "path") + trigger("on_size", "size") + ROWS,
+    );
+    const wanted = `${AUDIT} CREATE TABLE files (id INTEGER PRIMARY KEY, path TEXT);`;
+    const allow = ["drop-column:files.size", "drop-trigger:on_size"];
+    assert.deepEqual(
+      planMigration(connection, wanted)
+        .consents.map(({ id }) => id)
+        .sort(),
+      allow,
+    );
+    migrate(connection, wanted, { allow });
+    assert.deepEqual(names(connection, "trigger"), ["on_path"]);
+  });
+
   it("C5 drops a view that uses a dropped column only by consent, also one over a view", () => {
     const views =
       "CREATE VIEW sizes AS SELECT size FROM files; CREATE VIEW total AS SELECT sum(size) AS total FROM sizes;";

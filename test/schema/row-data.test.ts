@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
+import { applyMigration } from "../../src/schema/migration.js";
 import { statusOf } from "../../src/schema/plan.js";
 import { planMigration } from "../../src/schema/planner.js";
 import type { Connection } from "../../src/sqlite/connection.js";
 import { assertRefused, kindsOf, migrate } from "../support/migrate.js";
 import { migrateNaively } from "../support/naive-migration.js";
 import { removeScratchDatabases, scratchDatabase } from "../support/scratch.js";
-import { hashTable } from "../support/snapshot.js";
+import { hashTable, snapshot } from "../support/snapshot.js";
 
 function table(columns: string, options = ""): string {
   return `CREATE TABLE files (${columns})${options};`;
@@ -65,6 +66,24 @@ describe("migration: the data in the rows", () => {
     assert.deepEqual(kindsOf(migrate(connection, wanted).plan), ["alter-table files"], "and then needs no copy");
   });
 
+  it("D3 leaves them to SQLite where the plan is told to, which finds them under the lock and changes nothing", () => {
+    const { connection } = scratchDatabase(
+      `${table("id INTEGER PRIMARY KEY, path TEXT")} INSERT INTO files VALUES (4, NULL), (5, 'b');`,
+    );
+    const isOptimistic = true;
+    for (const wanted of ["path TEXT NOT NULL", "path TEXT, CONSTRAINT filled CHECK (path <> 'b')"]) {
+      const plan = planMigration(connection, table(`id INTEGER PRIMARY KEY, ${wanted}`), { isOptimistic });
+      assert.equal(statusOf(plan), "ready");
+      const before = snapshot(connection);
+      assert.throws(() => applyMigration(connection, plan), { reason: "CONSTRAINT_CHECK" });
+      assert.deepEqual(snapshot(connection), before);
+    }
+    const rebuilt = table("id INTEGER PRIMARY KEY, path BLOB NOT NULL");
+    assert.equal(statusOf(planMigration(connection, rebuilt, { isOptimistic })), "blocked", "a copy would be in vain");
+    connection.exec("UPDATE files SET path = 'x'");
+    migrate(connection, table("id INTEGER PRIMARY KEY, path TEXT NOT NULL"), { isOptimistic });
+  });
+
   it("D4 replaces NULLs by the default only by consent, and never silently by the time of day", () => {
     const { connection } = scratchDatabase(
       `${table("id INTEGER PRIMARY KEY, n INT, at TEXT")} INSERT INTO files VALUES (1, NULL, NULL), (2, 5, 'x');`,
@@ -83,6 +102,24 @@ describe("migration: the data in the rows", () => {
     assertRefused(connection, wanted, /--allow backfill:files\.at/, { allow: ["backfill:files.n"] });
     migrate(connection, wanted, { allow: ["backfill:files.n", "backfill:files.at"] });
     assert.deepEqual(columnOf(connection, "n"), ["7", "5"]);
+  });
+
+  it("D4 finds what only the replaced NULLs break: a UNIQUE and a CHECK", () => {
+    const rows = "INSERT INTO files VALUES (1, NULL, NULL), (2, NULL, 2), (3, 'c', 3);";
+    const { connection } = scratchDatabase(`${table("id INTEGER PRIMARY KEY, a TEXT UNIQUE, n INT")} ${rows}`);
+    const wanted = (a: string, n: string) => table(`id INTEGER PRIMARY KEY, a TEXT ${a} UNIQUE, n INT ${n}`);
+    const allow = ["backfill:files.a", "backfill:files.n"];
+    const unique = wanted("NOT NULL DEFAULT 'x'", "");
+    assertRefused(connection, unique, /1 values of \(a\) occur more than once/, { allow });
+    const check = wanted("", "NOT NULL DEFAULT 7 CHECK (n < 5)");
+    assertRefused(connection, check, /1 rows of files violate CHECK/, { allow });
+    assert.throws(
+      () => connection.exec("BEGIN; UPDATE files SET a = ifnull(a, 'x')"),
+      /UNIQUE constraint failed/,
+      "the control",
+    );
+    connection.exec("ROLLBACK");
+    migrate(connection, wanted("", "NOT NULL DEFAULT 7 CHECK (n < 9)"), { allow });
   });
 
   const TEXTS = ["'007'", "'1e3'", "'9223372036854775808'", "'12abc'", "' 5 '", "'0x10'", "''", "'42'", "NULL"];
@@ -336,6 +373,43 @@ describe("migration: the data in the rows", () => {
       () => migrateNaively(control.connection, "files", columns("INTEGER")),
       /CHECK constraint failed|no such column/,
     );
+  });
+
+  for (const [what, live, wanted, holds] of [
+    ["in the wanted type", "n TEXT", "n INTEGER CHECK (n < 10)", "'9'"],
+    ["in the wanted collation", "n TEXT", "n TEXT COLLATE NOCASE CHECK (n = 'a')", "'A'"],
+    ["with a computed column", "n TEXT", "n TEXT, a AS (n || '!'), b AS (a || '?') CHECK (b <> 'x!?')", "'y'"],
+    ["with the default of a new column", "n TEXT", "n TEXT, k INT DEFAULT '5' CHECK (k < 9 OR n = 'x')", "'x'"],
+  ] as const) {
+    it(`D18 tries a CHECK on the rows as they will be: ${what}`, () => {
+      const broken = { "'9'": "'10'", "'A'": "'b'", "'y'": "'x'", "'x'": undefined }[holds];
+      const { connection } = scratchDatabase(`${table(live)} INSERT INTO files VALUES (${holds});`);
+      if (broken !== undefined) {
+        connection.exec(`INSERT INTO files VALUES (${broken})`);
+        assertRefused(connection, table(wanted), /1 rows of files violate CHECK/);
+        assert.doesNotMatch(planMigration(connection, table(wanted)).notes.join(), /cannot be checked in advance/);
+        connection.exec("DELETE FROM files WHERE rowid = 2");
+      }
+      migrate(connection, table(wanted));
+    });
+  }
+
+  it("D18 says that a CHECK over the rowid cannot be tried in advance, and finds out by copying", () => {
+    const { connection } = scratchDatabase(`${table("n TEXT")} INSERT INTO files VALUES ('1'), ('2');`);
+    const wanted = table("n INTEGER CHECK (rowid < n)");
+    assert.match(planMigration(connection, wanted).notes.join(), /cannot be checked in advance: no such column: rowid/);
+    assertRefused(connection, wanted, /CHECK constraint failed/);
+  });
+
+  it("D5 makes texts that are whole numbers the INTEGER PRIMARY KEY, and refuses the others", () => {
+    const { connection } = scratchDatabase(
+      `${table("id TEXT PRIMARY KEY NOT NULL")} INSERT INTO files VALUES ('7'), ('x');`,
+    );
+    const wanted = table("id INTEGER PRIMARY KEY");
+    assertRefused(connection, wanted, /1 values of files\.id are not integers/);
+    connection.exec("DELETE FROM files WHERE id = 'x'");
+    migrate(connection, wanted);
+    assert.deepEqual(columnOf(connection, "id"), ["7"]);
   });
 
   for (const encoding of ["UTF-8", "UTF-16le"]) {

@@ -96,10 +96,9 @@ async function migrate(
 ): Promise<Outcome> {
   const driver = createDriver("sqlite", { path });
   const { connection } = driver;
-  try {
-    const busyTimeoutMs = Number(connection.pragma("busy_timeout", { simple: true }));
-    setPragma(connection, { name: "busy_timeout", value: Math.max(busyTimeoutMs, flags.waitMs) });
-    const plan = planMigration(connection, wantedSql, { allow: flags.allow ?? [], renames: flags.rename ?? [] });
+  const run = async (isOptimistic: boolean): Promise<Outcome> => {
+    const renames = flags.rename ?? [];
+    const plan = planMigration(connection, wantedSql, { allow: flags.allow ?? [], renames, isOptimistic });
     print(formatPlan(plan));
     const exitCode = EXIT_CODE_OF_PLAN[statusOf(plan)];
     if (onlyReads || statusOf(plan) !== "ready") return { plan, exitCode };
@@ -109,6 +108,17 @@ async function migrate(
     const result = apply(connection, plan, context);
     print(`\n${formatResult(result)}`);
     return { plan, exitCode: ExitCode.OK, result, ...(backup !== undefined && { backup }) };
+  };
+  // Alone with the database, a refusal under the write lock keeps nobody waiting, and without a backup none is made in vain.
+  const isOptimistic = !onlyReads && !flags.backup && flags.online !== true;
+  try {
+    const busyTimeoutMs = Number(connection.pragma("busy_timeout", { simple: true }));
+    setPragma(connection, { name: "busy_timeout", value: Math.max(busyTimeoutMs, flags.waitMs) });
+    return await run(isOptimistic);
+  } catch (error) {
+    if (!isOptimistic || !DriverError.from(error).reason.startsWith("CONSTRAINT_")) throw error;
+    print("\nSQLite refused a row; nothing was changed. Which ones it is about:\n\n");
+    return await run(false);
   } finally {
     driver.close();
   }

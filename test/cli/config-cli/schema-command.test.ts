@@ -284,6 +284,20 @@ describe("config_cli schema", () => {
       assert.deepEqual(use(snapshot), before);
     });
 
+    it("NULLs for a new NOT NULL with --no-backup, which only SQLite looks for before they are counted", async () => {
+      const before = use(snapshot);
+      const strict = await run(OLD.replace("path TEXT", "path TEXT NOT NULL"), "--no-backup");
+      assert.equal(strict.exitCode, 1);
+      assert.match(strict.stdout, /can be migrated:[\s\S]*SQLite refused a row; nothing was changed[\s\S]*Rowids: 3\./);
+      assert.match(strict.stderr, /^error: .*files\.path.*NULL in 1 rows.*\n$/);
+      const filling = OLD.replace("path TEXT", "path TEXT NOT NULL DEFAULT 'x'");
+      const unaware = await run(OLD.replace("note TEXT", "note TEXT NOT NULL"), "--no-backup", "--json");
+      assert.equal(unaware.exitCode, 1);
+      assert.equal((JSON.parse(unaware.stdout) as { problems: unknown[] }).problems.length, 1);
+      assert.equal((await run(filling, "--no-backup")).exitCode, 3);
+      assert.deepEqual(use(snapshot), before);
+    });
+
     it("a lock file that is not ours (F10)", async () => {
       writeFileSync(
         `${path}.lock`,

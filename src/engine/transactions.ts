@@ -81,7 +81,7 @@ export class Transactions {
 
   /** Runs a call inside transaction `id`. */
   async call(id: string, operation: string, request: Uint8Array, context: CallContext): Promise<Buffer> {
-    const lease = this.#open(id);
+    const lease = this.#enter(id, context);
     try {
       return await this.#writer.callInTurn(operation, request, bounded(lease, context));
     } catch (error) {
@@ -91,7 +91,7 @@ export class Transactions {
 
   /** Streams a call inside transaction `id`. */
   async *stream(id: string, operation: string, request: Uint8Array, context: CallContext): AsyncGenerator<Buffer> {
-    const lease = this.#open(id);
+    const lease = this.#enter(id, context);
     try {
       yield* this.#writer.streamInTurn(operation, request, bounded(lease, context));
     } catch (error) {
@@ -144,6 +144,16 @@ export class Transactions {
       new DriverError("DRAINING", "The transaction was rolled back because the driver is shutting down."),
     );
     await this.#rollBack(lease.turn);
+  }
+
+  /** A transaction runs on the writer's connection, where nothing would stop a statement that writes. */
+  #enter(id: string, { role }: CallContext): Lease {
+    if (role === "read-only") {
+      throw new DriverError("ROLE_NOT_ALLOWED", "A client that may only read has no part in a transaction.", {
+        field: "transaction_id",
+      });
+    }
+    return this.#open(id);
   }
 
   #open(id: string): Lease {

@@ -75,6 +75,12 @@ const FORBIDDEN_OPCODES = new Set(["AutoCommit", "Savepoint", "Vacuum", "Checkpo
 /** P3 of JournalMode when it only asks, as in DROP TABLE IF EXISTS of a table that is not there. */
 const JOURNAL_MODE_QUERY = -1;
 
+/**
+ * SQLite also offers PRAGMAs as tables, `pragma_table_info(…)` for example. Only those that it takes for free of side effects, but
+ * it is wrong about one: a SELECT from this table runs ANALYZE, which writes, and the statement is read-only by its own account.
+ */
+const FORBIDDEN_PRAGMA_TABLE = /(?<![\p{L}\p{N}_$])pragma_optimize(?![\p{L}\p{N}_$])/iu;
+
 /** Functions that reach outside the database. */
 const FORBIDDEN_FUNCTIONS = new Set(["sqlite_attach", "sqlite_detach", "load_extension"]);
 
@@ -84,10 +90,17 @@ const TEMP_DATABASE = 1;
 /**
  * Checks the text of a statement before SQLite compiles it.
  *
- * @throws DriverError `STATEMENT_NOT_ALLOWED`, `SQL_ERROR` for what begins like no statement, or `INVALID_REQUEST` for an empty
- *   text.
+ * @throws DriverError `STATEMENT_NOT_ALLOWED`, `SQL_ERROR` for what begins like no statement, or `INVALID_REQUEST` for a text that
+ *   is empty or has a NUL.
  */
 export function assertTextAllowed(sql: string): StatementText {
+  // SQLite stops reading there, and everybody else would go on.
+  if (sql.includes("\0")) {
+    throw new DriverError("INVALID_REQUEST", "The statement has a NUL in it.", {
+      field: "sql",
+      hint: "Bind a text with a NUL as a parameter.",
+    });
+  }
   const tokens = leadingTokens(sql);
   const first = tokens.next().value;
   if (first === undefined) {
@@ -109,6 +122,7 @@ export function assertTextAllowed(sql: string): StatementText {
     throw new DriverError("SQL_ERROR", `No statement begins with ${JSON.stringify(keyword)}.`, { field: "sql" });
   }
   if (keyword === "PRAGMA") assertPragmaAllowed(next);
+  if (FORBIDDEN_PRAGMA_TABLE.test(sql)) refuse("pragma_optimize");
   if (keyword === "CREATE" || keyword === "ALTER") assertDefinitionAllowed(sql);
   return { keyword, isExplain, sql: sql.slice(first.start) };
 }
@@ -151,9 +165,10 @@ export function assertProgramAllowed(program: readonly Opcode[], keyword = ""): 
  * Opcodes are no stable interface of SQLite: proves on this build, against an empty database, that the gate still sees what it
  * must. Run once per process, before the first client statement.
  *
+ * @param pragmas the names of all PRAGMAs of this build. As a table, one that takes an argument could set something.
  * @throws DriverError `INTERNAL` naming the statement that slipped through or was refused wrongly.
  */
-export function selfTestStatementPolicy(explain: Explain): void {
+export function selfTestStatementPolicy(explain: Explain, pragmas: readonly string[]): void {
   const isRefused = (sql: string, check: () => void): boolean => {
     try {
       check();
@@ -163,7 +178,16 @@ export function selfTestStatementPolicy(explain: Explain): void {
       throw new DriverError("INTERNAL", `The statement gate cannot be tested with ${sql}.`, { cause: error });
     }
   };
-  const mustRefuse = ["CREATE TEMP TABLE t(x)", "CREATE TABLE temp.t(x)", "BEGIN", "SAVEPOINT s", "VACUUM"];
+  const mustRefuse = [
+    "CREATE TEMP TABLE t(x)",
+    "CREATE TABLE temp.t(x)",
+    "CREATE VIRTUAL TABLE temp.t USING fts5(x)",
+    "CREATE TEMP VIEW v AS SELECT 1",
+    "BEGIN",
+    "SAVEPOINT s",
+    "VACUUM",
+    "SELECT load_extension('x')",
+  ];
   const mustAllow = [
     "SELECT 1",
     "CREATE TABLE t(x)",
@@ -179,6 +203,26 @@ export function selfTestStatementPolicy(explain: Explain): void {
     if (isRefused(sql, () => assertProgramAllowed(explain(sql)))) {
       throw new DriverError("INTERNAL", `The statement gate refuses ${sql} on this build of SQLite.`);
     }
+  }
+  for (const name of ["table_info", ...pragmas]) {
+    const sql = `SELECT 1 FROM pragma_${name} WHERE arg = 1`;
+    const takesArgument = compiles(explain, sql);
+    if (name === "table_info" && !takesArgument) {
+      throw new DriverError("INTERNAL", `The statement gate cannot be tested with ${sql}.`);
+    }
+    if (takesArgument && ALLOWED_PRAGMAS[name] !== "argument" && !FORBIDDEN_PRAGMA_TABLE.test(sql)) {
+      throw new DriverError("INTERNAL", `The statement gate does not know pragma_${name} of this build of SQLite.`);
+    }
+  }
+}
+
+function compiles(explain: Explain, sql: string): boolean {
+  try {
+    explain(sql);
+    return true;
+  } catch {
+    // There is no such table, or it takes no argument.
+    return false;
   }
 }
 

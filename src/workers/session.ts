@@ -13,6 +13,8 @@ import { mentionsDriverTable } from "./driver-tables.js";
 import type { WorkerLimits } from "./limits.js";
 
 const MAX_CACHED_STATEMENTS = 512;
+/** Longer ones, with values in their text most likely, are compiled each time: together they would fill the memory. */
+const MAX_CACHED_CHARACTERS = 16_384;
 
 /** What the compiled program of a client's statement shows beside what better-sqlite3 tells. */
 export interface StatementFacts {
@@ -84,6 +86,7 @@ export class Session {
     }
     if (statement.reader) statement.raw(true);
     statement.safeIntegers(true);
+    if (sql.length > MAX_CACHED_CHARACTERS) return statement;
     this.#statements.set(sql, statement);
     const oldest = this.#statements.size > MAX_CACHED_STATEMENTS ? this.#statements.keys().next().value : undefined;
     if (oldest !== undefined) this.#statements.delete(oldest);
@@ -182,7 +185,8 @@ function allWithNulls(statement: Statement): { rows: unknown[]; names: string[] 
 export function assertStatementGateWorks(): void {
   const scratch = openConnection(":memory:", { role: "writer" });
   try {
-    selfTestStatementPolicy(explainOn(scratch));
+    const pragmas = scratch.prepare("SELECT name FROM pragma_pragma_list").pluck().all() as string[];
+    selfTestStatementPolicy(explainOn(scratch), pragmas);
   } finally {
     scratch.close();
   }

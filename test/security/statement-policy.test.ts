@@ -1,5 +1,12 @@
 import assert from "node:assert/strict";
-import { assertProgramAllowed, assertTextAllowed, type Opcode } from "../../src/security/statement-policy.js";
+import {
+  assertProgramAllowed,
+  assertTextAllowed,
+  type Explain,
+  type Opcode,
+  selfTestStatementPolicy,
+} from "../../src/security/statement-policy.js";
+import { openConnection } from "../../src/sqlite/connection.js";
 import { failsWith } from "../support/session.js";
 
 /** What SQLite's tokenizer skips in front of a keyword. */
@@ -173,7 +180,6 @@ describe("assertTextAllowed()", () => {
       "1SELECT",
       '"SELECT" 1',
       "\vSELECT 1",
-      "\0SELECT 1",
       "VACUUMX",
     ]) {
       assert.throws(() => assertTextAllowed(sql), failsWith("SQL_ERROR", "sql"), JSON.stringify(sql));
@@ -271,4 +277,43 @@ describe("assertProgramAllowed()", () => {
     assertProgramAllowed([op("Transaction", 1, 0), op("OpenRead", 0, 1, 1), op("JournalMode", 0, 1, -1)]);
     assertProgramAllowed([op("Transaction", 1, 1), op("OpenWrite", 0, 1, 1)], "ALTER");
   });
+});
+
+describe("selfTestStatementPolicy()", () => {
+  let explain: Explain;
+  let pragmas: string[];
+  before(() => {
+    const connection = openConnection(":memory:", { role: "writer" });
+    explain = (sql) => connection.prepare(`EXPLAIN ${sql}`).all() as Opcode[];
+    pragmas = connection.prepare("SELECT name FROM pragma_pragma_list").pluck().all() as string[];
+  });
+
+  it("is content with this build of SQLite", () => {
+    assert.ok(pragmas.includes("optimize"));
+    selfTestStatementPolicy(explain, pragmas);
+  });
+
+  const otherBuilds: Readonly<Record<string, (sql: string) => readonly Opcode[]>> = {
+    "gives its opcodes other names": (sql) =>
+      explain(sql).map((line) => ({ ...line, opcode: line.opcode.toLowerCase() })),
+    "numbers its databases otherwise": (sql) => explain(sql).map((line) => ({ ...line, p1: line.p1 + 1 })),
+    "takes SAVEPOINT for nothing": (sql) => (sql.startsWith("SAVEPOINT") ? [] : explain(sql)),
+    "asks for the journal mode in every statement": (sql) => [
+      ...explain(sql),
+      { addr: 0, opcode: "JournalMode", p1: 0, p2: 0, p3: 0, p4: null, p5: 0 },
+    ],
+    "explains nothing": () => {
+      throw new Error("no EXPLAIN");
+    },
+    "has one more PRAGMA that is a table with an argument": (sql) =>
+      sql.includes("pragma_user_version") ? [] : explain(sql),
+  };
+  for (const [what, explainOther] of Object.entries(otherBuilds)) {
+    it(`fails on a build that ${what}`, () => {
+      assert.throws(() => selfTestStatementPolicy(explainOther, pragmas), {
+        reason: "INTERNAL",
+        message: /^The statement gate/,
+      });
+    });
+  }
 });

@@ -1,6 +1,29 @@
-import { WorkerProcess } from "../workers/worker-process.js";
+import { DriverError } from "../errors.js";
+import type { IndexingErrorType } from "../indexer/entities.js";
+import {
+  decodeFileResult,
+  decodeMessage,
+  encodeMessage,
+  type FileFailure,
+  type FileResult,
+  FileResultKind,
+  type IndexFilesRequest,
+  type ProjectScan,
+  type ScanProjectRequest,
+} from "../workers/index-messages.js";
+import { CallStoppedError, WorkerLostError, WorkerProcess } from "../workers/worker-process.js";
+import { draining } from "./admission.js";
+import type { CallContext } from "./call.js";
 import type { EngineLimits } from "./limits.js";
 import type { EngineLog } from "./worker-log.js";
+
+/** How often a parser may die without having worked on anything before that is given up. */
+const MAX_ATTEMPTS = 3;
+
+/** A parser's answer for the file at `path`, as it was asked for. */
+export interface ParsedPath extends FileResult {
+  readonly path: string;
+}
 
 /** The main process's side of the parser processes, started when they are needed and replaced when they die. */
 export class Parsers {
@@ -8,6 +31,7 @@ export class Parsers {
   readonly #limits: EngineLimits;
   readonly #log: EngineLog;
   #processes: WorkerProcess[] = [];
+  #isClosed = false;
 
   constructor(databasePath: string, limits: EngineLimits, log: EngineLog) {
     this.#databasePath = databasePath;
@@ -25,21 +49,78 @@ export class Parsers {
     return this.#limits.parsers;
   }
 
+  /** @throws DriverError why the project cannot be walked. */
+  async scan(request: ScanProjectRequest, context: CallContext): Promise<ProjectScan> {
+    for (let deaths = 0; ; ) {
+      try {
+        const scan = await this.#leastBusy().call("scanProject", encodeMessage(request), context);
+        return decodeMessage<ProjectScan>(scan);
+      } catch (error) {
+        if (!(error instanceof WorkerLostError)) throw error;
+        deaths = countDeath(deaths, error);
+      }
+    }
+  }
+
+  /**
+   * The results of these files, each once. A parser that dies or hangs costs the file that it was working on, which gets a
+   * `FAILURE` of its own; the others go to another process.
+   *
+   * @throws DriverError what ended the call.
+   */
+  async *parse(request: IndexFilesRequest, context: CallContext): AsyncGenerator<ParsedPath> {
+    let { paths } = request;
+    let deaths = 0;
+    while (paths.length > 0) {
+      let done = 0;
+      try {
+        const results = this.#leastBusy().stream("indexFiles", encodeMessage({ ...request, paths }), context);
+        for await (const message of results) {
+          yield { path: paths[done] ?? "", ...decodeFileResult(message) };
+          done++;
+        }
+        return;
+      } catch (error) {
+        if (context.signal.aborted) throw error;
+        const { type, message, item } = parserFailure(error);
+        const culprit = item === null || item < done ? undefined : paths[item];
+        // Results before the culprit's that had not left the process yet are lost: those files are parsed again.
+        paths = paths.filter((_, index) => index >= done && (culprit === undefined || index !== item));
+        if (culprit !== undefined) {
+          const payload = encodeMessage(
+            fileFailure(request.projectId, culprit, type, new DriverError("FILE_NOT_INDEXABLE", message)),
+          );
+          // Where the file really is, and when it was read, nobody can tell any more.
+          yield { path: culprit, file: "", readMs: 0, kind: FileResultKind.FAILURE, bytesRead: 0, payload };
+        }
+        deaths = culprit !== undefined || done > 0 ? 0 : countDeath(deaths, error);
+      }
+    }
+  }
+
+  /** `parse` of one file. */
+  async parseOne(request: Omit<IndexFilesRequest, "paths">, path: string, context: CallContext): Promise<ParsedPath> {
+    for await (const result of this.parse({ ...request, paths: [path] }, context)) return result;
+    throw new DriverError("INTERNAL", `The parser gave no answer for ${path}.`);
+  }
+
+  /** Ends every parser at once; what asks for one from now on is refused. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    const processes = this.#processes;
+    for (const process of processes) process.kill();
+    await Promise.all(processes.map(({ exited }) => exited));
+  }
+
   /** The parser with the least to do; a new one as long as there may be more and every one is busy. */
-  leastBusy(): WorkerProcess {
+  #leastBusy(): WorkerProcess {
+    if (this.#isClosed) throw draining();
     const [best] = this.#processes
       .filter(({ isAlive }) => isAlive)
       .sort((a, b) => a.outstandingCalls - b.outstandingCalls);
     if (best !== undefined && (best.outstandingCalls === 0 || this.#processes.length >= this.#limits.parsers))
       return best;
     return this.#spawn();
-  }
-
-  /** Ends every parser at once. */
-  async close(): Promise<void> {
-    const processes = this.#processes;
-    for (const process of processes) process.kill();
-    await Promise.all(processes.map(({ exited }) => exited));
   }
 
   #spawn(): WorkerProcess {
@@ -53,4 +134,30 @@ export class Parsers {
     });
     return process;
   }
+}
+
+/** A file that could not be indexed, for `indexing_errors`. */
+export function fileFailure(projectId: string, path: string, type: IndexingErrorType, error: DriverError): FileFailure {
+  return { projectId, path, type, error: error.toJSON() };
+}
+
+/** What the end of a parser process says, and of which item of the call; throws what has another reason. */
+function parserFailure(error: unknown): { type: IndexingErrorType; message: string; item: number | null } {
+  if (error instanceof WorkerLostError) {
+    return { type: "crash", message: "The parser process died while it worked on the file.", item: error.item };
+  }
+  if (error instanceof CallStoppedError) {
+    return { type: "timeout", message: "The file took too long to parse.", item: error.item };
+  }
+  throw error;
+}
+
+/** One more death, for which neither this call nor another one is the reason; throws when that is one too many. */
+function countDeath(deaths: number, error: unknown): number {
+  if (error instanceof WorkerLostError && error.isBystander) return deaths;
+  if (deaths + 1 < MAX_ATTEMPTS) return deaths + 1;
+  throw new DriverError("INTERNAL", `The parser process died ${MAX_ATTEMPTS} times before it worked on a file.`, {
+    cause: error,
+    hint: "See the driver's log for how it died.",
+  });
 }

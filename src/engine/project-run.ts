@@ -23,8 +23,9 @@ export class ProjectRun {
     this.#progress.phase = phase;
   }
 
-  setTotal(files: number): void {
-    this.#progress.filesTotal = BigInt(files);
+  /** So many more files are to be looked at. */
+  expect(files: number): void {
+    this.#progress.filesTotal += BigInt(files);
   }
 
   /** So much source text was read. */

@@ -1,3 +1,4 @@
+import { lstatSync } from "node:fs";
 import { lstat, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import ignore, { type Ignore } from "ignore";
@@ -56,6 +57,15 @@ export async function* walkProject(root: string): AsyncGenerator<WalkedFile | Un
     if (!isAbsent(error)) yield unreadable(root, ".git/info/exclude", error);
   }
   yield* walkDirectory(root, "", [{ base: "", matcher }]);
+}
+
+/** True for a regular file, as the walk sees it: links are not followed. True also when that cannot be told. */
+export function isFileThere(path: string): boolean {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false })?.isFile() === true;
+  } catch {
+    return true;
+  }
 }
 
 async function* walkDirectory(

@@ -3,6 +3,7 @@ import { Worker } from "node:worker_threads";
 import { DriverError } from "../errors.js";
 import { type CallHeader, Channel, decodeCall, FrameKind } from "./channel.js";
 import type { LogLevel, WorkerEvent } from "./events.js";
+import { writeWorking } from "./status-file.js";
 import { StatementGuard } from "./watchdog.js";
 
 /** File descriptor of the channel in a worker process. */
@@ -46,6 +47,16 @@ export class WorkerHost {
     // Ctrl-C in a terminal reaches the whole process group; the parent decides when its workers end.
     process.on("SIGINT", () => undefined);
     process.on("SIGTERM", () => undefined);
+  }
+
+  /** From now on this item of the call is worked on: should the process die, that is what it died of. Costs a system call. */
+  begin(callId: number, item: number): void {
+    writeWorking(callId, item);
+  }
+
+  /** Nothing is worked on any more. */
+  rest(): void {
+    writeWorking(0, 0);
   }
 
   respond(callId: number, response: Uint8Array): void {

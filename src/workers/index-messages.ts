@@ -21,10 +21,16 @@ export interface StoreFileRequest {
 }
 
 /** Asks the writer to end an IndexProject: to remove the rows of files that are gone, and to resolve edges between files. */
-export interface FinishProjectRequest {
+export interface FinishProjectRequest extends RemovableFiles {
   readonly projectId: string;
-  /** Absolute. */
-  readonly paths: readonly string[];
+}
+
+/** Stored files that are no longer files of the project; absolute paths. */
+export interface RemovableFiles {
+  /** They were not there. Whether that is still so is looked at when they are removed. */
+  readonly gonePaths: readonly string[];
+  /** They are there, and left out by the rules of the project. */
+  readonly excludedPaths: readonly string[];
 }
 
 /** Asks a parser process which files a project has now. */
@@ -34,11 +40,9 @@ export interface ScanProjectRequest {
   readonly paths: readonly string[];
 }
 
-export interface ProjectScan {
+export interface ProjectScan extends RemovableFiles {
   /** The files to look at, relative to the project's root, in stable order. */
   readonly files: readonly string[];
-  /** Absolute paths of stored files that are no longer there. */
-  readonly deletedPaths: readonly string[];
   /** What could not be read, relative to the project's root, and why. */
   readonly unreadable: readonly { readonly path: string; readonly message: string }[];
 }
@@ -49,6 +53,10 @@ export interface InspectedTables {
 
 export interface FinishedProject {
   readonly filesRemoved: number;
+  /** Those of `gonePaths` that are there again, and were not removed. */
+  readonly returnedPaths: readonly string[];
+  /** When it was looked for them, on the clock of `monotonicMs()`. */
+  readonly lookedMs: number;
 }
 
 /** A file that could not be indexed; stored in `indexing_errors`. */
@@ -92,22 +100,32 @@ export interface FileResult {
   readonly kind: FileResultKind;
   /** Of the file's content; 0 when it was not read. */
   readonly bytesRead: number;
+  /** When the read of the file began, on the clock of `monotonicMs()`. */
+  readonly readMs: number;
+  /** Absolute, links resolved, as far as that could be done; empty when nothing of the file is to be stored. */
+  readonly file: string;
   readonly payload: Uint8Array;
 }
 
-const RESULT_HEAD_BYTES = 1 + 6;
+const ResultOffset = { KIND: 0, BYTES_READ: 1, READ_MS: 7, FILE_BYTES: 15, FILE: 19 } as const;
 
-export function encodeFileResult({ kind, bytesRead, payload }: FileResult): Buffer {
-  const head = Buffer.alloc(RESULT_HEAD_BYTES);
-  head.writeUInt8(kind);
-  head.writeUIntBE(bytesRead, 1, 6);
-  return Buffer.concat([head, payload]);
+export function encodeFileResult({ kind, bytesRead, readMs, file, payload }: FileResult): Buffer {
+  const fileBytes = Buffer.from(file);
+  const head = Buffer.alloc(ResultOffset.FILE);
+  head.writeUInt8(kind, ResultOffset.KIND);
+  head.writeUIntBE(bytesRead, ResultOffset.BYTES_READ, 6);
+  head.writeDoubleBE(readMs, ResultOffset.READ_MS);
+  head.writeUInt32BE(fileBytes.length, ResultOffset.FILE_BYTES);
+  return Buffer.concat([head, fileBytes, payload]);
 }
 
 export function decodeFileResult(bytes: Buffer): FileResult {
+  const payloadStart = ResultOffset.FILE + bytes.readUInt32BE(ResultOffset.FILE_BYTES);
   return {
-    kind: bytes.readUInt8(0) as FileResultKind,
-    bytesRead: bytes.readUIntBE(1, 6),
-    payload: bytes.subarray(RESULT_HEAD_BYTES),
+    kind: bytes.readUInt8(ResultOffset.KIND) as FileResultKind,
+    bytesRead: bytes.readUIntBE(ResultOffset.BYTES_READ, 6),
+    readMs: bytes.readDoubleBE(ResultOffset.READ_MS),
+    file: bytes.toString("utf8", ResultOffset.FILE, payloadStart),
+    payload: bytes.subarray(payloadStart),
   };
 }

@@ -11,7 +11,7 @@ import type { IndexingErrorType } from "../indexer/entities.js";
 import { IndexingError } from "../indexer/indexing-error.js";
 import { languageOf } from "../indexer/languages/registry.js";
 import { parseSource } from "../indexer/parse.js";
-import { walkProject } from "../indexer/project-walk.js";
+import { isFileThere, walkProject } from "../indexer/project-walk.js";
 import { createFileStore, type FileStore } from "../indexer/store.js";
 import { monotonicMs } from "../observability/clock.js";
 import { type ProjectFile, readInProject, resolveInProject } from "../security/path-confinement.js";
@@ -97,14 +97,16 @@ async function work(): Promise<void> {
 
 async function indexFiles(call: WorkerCall): Promise<void> {
   const request = decodeMessage<IndexFilesRequest>(call.request);
-  for (const path of request.paths) {
+  for (const [item, path] of request.paths.entries()) {
     await creditFor(call.id);
     if (cancelled.has(call.id)) return;
+    host.begin(call.id, item);
     host.guard.enter(call.id, monotonicMs() + limits.maxParseMs + HANG_GRACE_MS);
     try {
       host.message(call.id, encodeFileResult(await indexFile(request, path)));
     } finally {
       host.guard.leave();
+      host.rest();
     }
     // The next file may occupy this thread for long; what is done must not wait for it.
     host.flush();
@@ -126,10 +128,13 @@ async function creditFor(callId: number): Promise<void> {
 
 async function indexFile(request: IndexFilesRequest, path: string): Promise<FileResult> {
   const { projectId, isPartOfProject } = request;
+  const readMs = monotonicMs();
   let file: ProjectFile | undefined;
-  const result = (kind: FileResultKind, payload: Uint8Array): FileResult => ({
+  const result = (kind: FileResultKind, payload: Uint8Array, absolute = file?.path ?? ""): FileResult => ({
     kind,
     bytesRead: file?.bytes.length ?? 0,
+    readMs,
+    file: absolute,
     payload,
   });
   try {
@@ -151,7 +156,7 @@ async function indexFile(request: IndexFilesRequest, path: string): Promise<File
       type,
       error: error.toJSON(),
     };
-    return result(FileResultKind.FAILURE, encodeMessage(failure));
+    return result(FileResultKind.FAILURE, encodeMessage(failure), failure.path);
   }
 }
 
@@ -224,16 +229,18 @@ async function scanProject({ request }: WorkerCall): Promise<Buffer> {
   const isKnown = (path: string): boolean =>
     !unreadable.some((other) => other.path === "" || path === other.path || path.startsWith(`${other.path}/`));
   const found = new Set(files);
+  const removable = index()
+    .store.listFiles(projectId)
+    .map(({ path }) => path)
+    .filter((path) => {
+      const inProject = relative(root, path).replaceAll(sep, "/");
+      return !found.has(inProject) && isWanted(inProject) && isKnown(inProject);
+    });
   const scan: ProjectScan = {
     files: files.filter(isWanted),
     unreadable: unreadable.filter(({ path }) => isWanted(path)),
-    deletedPaths: index()
-      .store.listFiles(projectId)
-      .map(({ path }) => path)
-      .filter((path) => {
-        const inProject = relative(root, path).replaceAll(sep, "/");
-        return !found.has(inProject) && isWanted(inProject) && isKnown(inProject);
-      }),
+    gonePaths: removable.filter((path) => !isFileThere(path)),
+    excludedPaths: removable.filter(isFileThere),
   };
   return encodeMessage(scan);
 }

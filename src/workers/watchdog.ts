@@ -1,6 +1,6 @@
-import { writeSync } from "node:fs";
 import { isMainThread, parentPort, workerData } from "node:worker_threads";
 import { monotonicMs } from "../observability/clock.js";
+import { writeKilledCall } from "./status-file.js";
 
 /**
  * Ends its own process when the statement that runs there is past its deadline, or when the parent process is gone.
@@ -16,8 +16,6 @@ const Phase = { IDLE: 0, RUNNING: 1, KILLED: 2 } as const;
 
 const POLL_INTERVAL_MS = 50;
 
-/** File descriptor to which the id of a killed call is written for the parent to read. */
-export const STATUS_FD = 4;
 /** Call ids stay below this, so that a word holds one beside its phase. */
 export const MAX_CALL_ID = 2 ** (31 - PHASE_BITS) - 1;
 
@@ -67,9 +65,7 @@ function watch(buffer: SharedArrayBuffer): void {
     const killed = (callId << PHASE_BITS) | Phase.KILLED;
     if (Atomics.compareExchange(word, 0, running, killed) !== running) return;
     try {
-      const record = Buffer.alloc(4);
-      record.writeUInt32LE(callId);
-      writeSync(STATUS_FD, record, 0, 4, 0);
+      writeKilledCall(callId);
     } finally {
       process.kill(process.pid, "SIGKILL");
     }

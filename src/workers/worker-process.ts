@@ -1,12 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { randomUUID } from "node:crypto";
-import { closeSync, openSync, readSync, unlinkSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { closeSync } from "node:fs";
 import type { Duplex } from "node:stream";
 import { DriverError, type SerializedDriverError } from "../errors.js";
 import { Channel, encodeCall, type Frame, FrameKind } from "./channel.js";
 import type { WorkerEvent } from "./events.js";
+import { openStatusFile, readStatus, type WorkerStatus } from "./status-file.js";
 import { MAX_CALL_ID } from "./watchdog.js";
 
 /** The kinds of worker process; each is an entry file of this folder. */
@@ -14,26 +12,39 @@ export type WorkerKind = "writer" | "reader" | "parser";
 
 /** What the death of a worker process had to do with a call that it left unanswered. */
 export interface LossCircumstances {
-  /** Of the unanswered calls this was the first: a worker that takes its calls in order was working on it. */
-  readonly wasRunning: boolean;
-  /** The process was ended because the time of another call was up. */
+  /** Which item of this call (`WorkerHost.begin`) it was working on; null when it was not working on one of this call. */
+  readonly item: number | null;
+  /** The process was ended because the time of another call was up, or died while it worked on an item of another. */
   readonly isBystander: boolean;
 }
 
 /** The process died before it answered, and was not ended because of this call's time. */
 export class WorkerLostError extends Error implements LossCircumstances {
-  readonly wasRunning: boolean;
+  readonly item: number | null;
   readonly isBystander: boolean;
 
   constructor(
     kind: WorkerKind,
     how: string,
-    { wasRunning, isBystander }: LossCircumstances = { wasRunning: false, isBystander: false },
+    { item, isBystander }: LossCircumstances = { item: null, isBystander: false },
   ) {
     super(`the ${kind} process ended (${how}) before it answered`);
     this.name = "WorkerLostError";
-    this.wasRunning = wasRunning;
+    this.item = item;
     this.isBystander = isBystander;
+  }
+}
+
+/** The process was ended because the time of this call was up. */
+export class CallStoppedError extends DriverError {
+  /** As in `LossCircumstances`. */
+  readonly item: number | null;
+
+  constructor(item: number | null) {
+    super("DEADLINE_EXCEEDED", "The statement was stopped because its time was up.", {
+      hint: "Set a longer deadline, or make the statement do less.",
+    });
+    this.item = item;
   }
 }
 
@@ -95,7 +106,7 @@ export class WorkerProcess {
       const onGone = (how: string): void => {
         if (!this.#isAlive) return;
         this.#isAlive = false;
-        this.#failOutstanding(readKilledCall(statusFd), how);
+        this.#failOutstanding(readStatus(statusFd), how);
         closeSync(statusFd);
         this.#rejectReady(new WorkerLostError(kind, how));
         resolve();
@@ -125,7 +136,7 @@ export class WorkerProcess {
   }
 
   /**
-   * @throws DriverError what the operation answered, or `DEADLINE_EXCEEDED` when the watchdog ended it.
+   * @throws DriverError what the operation answered, or `CallStoppedError` when the watchdog ended it.
    * @throws WorkerLostError when the process died for another reason.
    */
   call(operation: string, request: Uint8Array, options: CallOptions): Promise<Buffer> {
@@ -246,36 +257,19 @@ export class WorkerProcess {
     else this.#onEvent(event);
   }
 
-  #failOutstanding(killedCallId: number, how: string): void {
-    const isBystander = killedCallId !== 0;
-    let wasRunning = !isBystander;
+  #failOutstanding({ killedCall, workingCall, workingItem }: WorkerStatus, how: string): void {
     for (const callId of [...this.#outstanding.keys()]) {
-      const lost = new WorkerLostError(this.#kind, how, { wasRunning, isBystander });
-      this.#settle(callId)?.onError(callId === killedCallId ? stopped() : lost);
-      wasRunning = false;
+      const item = callId === workingCall ? workingItem : null;
+      const isBystander = killedCall !== 0 || (workingCall !== 0 && item === null);
+      const error =
+        callId === killedCall
+          ? new CallStoppedError(item)
+          : new WorkerLostError(this.#kind, how, { item, isBystander });
+      this.#settle(callId)?.onError(error);
     }
   }
 }
 
 function cancelled(): DriverError {
   return new DriverError("CANCELLED", "The caller cancelled the call.");
-}
-
-function stopped(): DriverError {
-  return new DriverError("DEADLINE_EXCEEDED", "The statement was stopped because its time was up.", {
-    hint: "Set a longer deadline, or make the statement do less.",
-  });
-}
-
-/** An unlinked file that both processes hold open: the watchdog writes into it which call it is about to end. */
-function openStatusFile(): number {
-  const path = join(tmpdir(), `code-analysis-driver-${randomUUID()}`);
-  const fd = openSync(path, "wx+", 0o600);
-  unlinkSync(path);
-  return fd;
-}
-
-function readKilledCall(statusFd: number): number {
-  const record = Buffer.alloc(4);
-  return readSync(statusFd, record, 0, 4, 0) === 4 ? record.readUInt32LE(0) : 0;
 }

@@ -40,7 +40,7 @@ describe("WorkerProcess with its watchdog", () => {
     await assert.rejects(endless, reason("DEADLINE_EXCEEDED"));
     await assert.rejects(behind, (error) => {
       assert.ok(error instanceof WorkerLostError);
-      assert.deepEqual([error.isBystander, error.wasRunning], [true, false]);
+      assert.deepEqual([error.isBystander, error.item], [true, null]);
       return true;
     });
     assert.equal(worker.isAlive, false);
@@ -54,20 +54,24 @@ describe("WorkerProcess with its watchdog", () => {
     const behind = worker.call("execute", execute("SELECT 1"), FOREVER);
     setTimeout(() => abort.abort(), 200);
     await assert.rejects(endless, reason("CANCELLED"));
-    await assert.rejects(behind, (error) => error instanceof WorkerLostError && error.isBystander && !error.wasRunning);
+    await assert.rejects(
+      behind,
+      (error) => error instanceof WorkerLostError && error.isBystander && error.item === null,
+    );
   });
 
-  it("says of the first unanswered call that it was running when the process dies otherwise", async () => {
+  it("takes nobody for a bystander, and nobody for the culprit, when the process dies otherwise", async () => {
     start();
     await worker.ready;
     const running = worker.call("execute", execute(ENDLESS), FOREVER);
     const waiting = worker.call("execute", execute("SELECT 1"), FOREVER);
     worker.kill();
-    await assert.rejects(
-      running,
-      (error) => error instanceof WorkerLostError && error.wasRunning && !error.isBystander,
-    );
-    await assert.rejects(waiting, (error) => error instanceof WorkerLostError && !error.wasRunning);
+    for (const call of [running, waiting]) {
+      await assert.rejects(
+        call,
+        (error) => error instanceof WorkerLostError && error.item === null && !error.isBystander,
+      );
+    }
   });
 
   it("never stops a call for its predecessor's deadline", async () => {

@@ -3,7 +3,9 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { IndexFileResponseSchema } from "../../../gen/code_analysis/driver/v1/index_pb.js";
 import { createEdgeResolver, type EdgeResolver } from "../../indexer/cross-references.js";
 import { createFailureStore } from "../../indexer/failure-store.js";
+import { isFileThere } from "../../indexer/project-walk.js";
 import { createFileStore, type FileChange, type FileStore } from "../../indexer/store.js";
+import { monotonicMs } from "../../observability/clock.js";
 import type { Statement } from "../../sqlite/connection.js";
 import {
   decodeMessage,
@@ -101,13 +103,18 @@ export const storeFailure: WriteOperation = ({ connection }, bytes) => {
  * `FinishedProject`.
  */
 export const finishProject: ExclusiveOperation = (session, bytes) => {
-  const { projectId, paths } = decodeMessage<FinishProjectRequest>(bytes);
+  const { projectId, gonePaths, excludedPaths } = decodeMessage<FinishProjectRequest>(bytes);
   const { store, edges, unresolved } = indexWriterOf(session);
   const finished = session.commitAlone((): FinishedProject => {
-    const removed = paths.map((path) => store.removeFile(projectId, path)).filter((change) => change !== null);
+    const lookedMs = monotonicMs();
+    const returnedPaths = gonePaths.filter(isFileThere);
+    const isBack = new Set(returnedPaths);
+    const removed = [...gonePaths.filter((path) => !isBack.has(path)), ...excludedPaths]
+      .map((path) => store.removeFile(projectId, path))
+      .filter((change) => change !== null);
     edges.resolve(projectId, [...(unresolved.get(projectId) ?? []), ...removed]);
     session.tables.clearUnresolved(projectId);
-    return { filesRemoved: removed.length };
+    return { filesRemoved: removed.length, returnedPaths, lookedMs };
   });
   unresolved.delete(projectId);
   return encodeMessage(finished);

@@ -75,7 +75,7 @@ export class DatabaseHealing {
     }
 
     try {
-      await this.#writer.write("recover", EMPTY, context);
+      await this.#writer.recover(EMPTY, context);
       const result = await attempt();
       this.#log("info", "[index_file] succeeded after recovery", fields);
       return result;

@@ -7,9 +7,10 @@ import {
   RollbackTransactionResponseSchema,
 } from "../../gen/code_analysis/driver/v1/transaction_pb.js";
 import { DriverError } from "../errors.js";
+import { decodeMessage } from "../workers/index-messages.js";
 import { decodeRequest } from "../workers/operations/operation.js";
+import type { SchemaState } from "../workers/operations/schema-state.js";
 import { RequestField, stringField } from "../workers/request-fields.js";
-import type { WriterInfo } from "../workers/writer.js";
 import type { CallContext, Engine, MethodName, StreamMethodName, UnaryMethodName } from "./call.js";
 import { driverInfo } from "./driver-info.js";
 import { EngineHealth } from "./health.js";
@@ -30,6 +31,8 @@ export interface EngineOptions {
   /** The engine cannot go on: the writer cannot be started again. */
   readonly onFatal: (error: DriverError) => void;
 }
+
+const EMPTY = Buffer.alloc(0);
 
 type UnaryHandler = (request: Buffer, context: CallContext) => Promise<Uint8Array>;
 type StreamHandler = (request: Buffer, context: CallContext) => AsyncIterable<Uint8Array>;
@@ -54,6 +57,7 @@ export class DriverEngine implements Engine {
   readonly #unary: Readonly<Record<UnaryMethodName, UnaryHandler>>;
   readonly #streams: Readonly<Record<StreamMethodName, StreamHandler>>;
   #isDraining = false;
+  #schemaState: SchemaState | undefined;
 
   constructor(options: EngineOptions) {
     const { databasePath, limits, log } = options;
@@ -78,7 +82,7 @@ export class DriverEngine implements Engine {
     const read = (method: MethodName): UnaryHandler => this.#read.bind(this, method);
     const readStream = (method: MethodName): StreamHandler => this.#readStream.bind(this, method);
     this.#unary = {
-      getDriverInfo: () => this.#driverInfo(),
+      getDriverInfo: (_request, context) => this.#driverInfo(context),
       execute: (request, context) => this.#execute(request, context),
       executeBatch: write("executeBatch"),
       beginTransaction: (request, context) => this.#beginTransaction(request, context),
@@ -93,7 +97,7 @@ export class DriverEngine implements Engine {
       listTables: read("listTables"),
       getTableInfo: read("getTableInfo"),
       syncSchema: write("syncSchema"),
-      recover: write("recover"),
+      recover: (request, context) => this.#writer.recover(request, context),
       registerProject: write("registerProject"),
       listProjects: read("listProjects"),
       indexFile: (request, context) => indexing.indexFile(request, context),
@@ -218,11 +222,24 @@ export class DriverEngine implements Engine {
     return toBinary(RollbackTransactionResponseSchema, create(RollbackTransactionResponseSchema));
   }
 
-  async #driverInfo(): Promise<Uint8Array> {
-    const writer: WriterInfo = await this.#writer.started;
+  /** Of now; while no reader can tell, under overload for example, what the last one said. */
+  async #readSchemaState(context: CallContext): Promise<SchemaState> {
+    try {
+      this.#schemaState = decodeMessage<SchemaState>(await this.#readers.call("schemaState", EMPTY, context));
+    } catch (error) {
+      if (this.#schemaState === undefined || context.signal.aborted) throw error;
+      this.#options.log("warn", "the schema could not be read", { reason: DriverError.from(error).message });
+    }
+    return this.#schemaState;
+  }
+
+  async #driverInfo(context: CallContext): Promise<Uint8Array> {
+    const { sqliteVersion } = await this.#writer.started;
     return driverInfo({
       ...this.#options,
-      writer,
+      sqliteVersion,
+      schema: await this.#readSchemaState(context),
+      lastRecovery: this.#writer.lastRecovery,
       startedAtMs: this.#startedAtMs,
       processes: { writers: 1, readers: this.#readers.count, parsers: this.#parsers.count },
       load: {

@@ -1,4 +1,4 @@
-import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { durationFromMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import {
   type DriverLoadSchema,
@@ -6,8 +6,8 @@ import {
   type LimitsSchema,
   type ProcessCountsSchema,
 } from "../../gen/code_analysis/driver/v1/driver_info_pb.js";
-import { RecoveryActionKind, RecoveryReportSchema } from "../../gen/code_analysis/driver/v1/recovery_pb.js";
-import type { WriterInfo } from "../workers/writer.js";
+import type { RecoveryReport } from "../../gen/code_analysis/driver/v1/recovery_pb.js";
+import type { SchemaState } from "../workers/operations/schema-state.js";
 import type { EngineLimits } from "./limits.js";
 
 /** Version of the protocol that this driver speaks; grows when a client could notice. */
@@ -17,7 +17,9 @@ export interface DriverFacts {
   readonly driverVersion: string;
   readonly databasePath: string;
   readonly limits: EngineLimits;
-  readonly writer: WriterInfo;
+  readonly sqliteVersion: string;
+  readonly schema: SchemaState;
+  readonly lastRecovery: RecoveryReport | undefined;
   readonly startedAtMs: number;
   readonly processes: MessageInitShape<typeof ProcessCountsSchema>;
   readonly load: MessageInitShape<typeof DriverLoadSchema>;
@@ -25,24 +27,20 @@ export interface DriverFacts {
 
 /** The encoded `GetDriverInfoResponse`. */
 export function driverInfo(facts: DriverFacts): Uint8Array {
-  const lastRecovery = fromBinary(RecoveryReportSchema, Buffer.from(facts.writer.recovery, "base64"));
-  const unresolvedTables = lastRecovery.actions
-    .filter(({ action }) => action === RecoveryActionKind.LEFT_UNRESOLVED)
-    .map(({ table }) => table);
   return toBinary(
     GetDriverInfoResponseSchema,
     create(GetDriverInfoResponseSchema, {
       driverVersion: facts.driverVersion,
       protocolVersion: PROTOCOL_VERSION,
-      sqliteVersion: facts.writer.sqliteVersion,
+      sqliteVersion: facts.sqliteVersion,
       databasePath: facts.databasePath,
-      schemaHash: facts.writer.schemaHash,
+      schemaHash: facts.schema.schemaHash,
       pid: process.pid,
       startedAt: timestampFromMs(facts.startedAtMs),
       limits: limitsMessage(facts.limits),
-      lastRecovery,
+      ...(facts.lastRecovery !== undefined && { lastRecovery: facts.lastRecovery }),
       processes: facts.processes,
-      unresolvedTables,
+      unresolvedTables: [...facts.schema.unresolvedTables],
       load: facts.load,
     }),
   );

@@ -1,4 +1,10 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { fromBinary } from "@bufbuild/protobuf";
+import {
+  RecoverResponseSchema,
+  type RecoveryReport,
+  RecoveryReportSchema,
+} from "../../gen/code_analysis/driver/v1/recovery_pb.js";
 import { DriverError } from "../errors.js";
 import { monotonicMs } from "../observability/clock.js";
 import type { WorkerEvent } from "../workers/events.js";
@@ -60,6 +66,7 @@ export class Writer {
   /** The database that the restarted writer found is ahead of the acknowledgements. */
   #hasUnacknowledgedCommit = false;
   #hasExclusiveTurn = false;
+  #lastRecovery: RecoveryReport | undefined;
   #lastCommitFailureMs = Number.NEGATIVE_INFINITY;
 
   constructor(databasePath: string, limits: EngineLimits, log: EngineLog, observer: WriterObserver) {
@@ -77,6 +84,11 @@ export class Writer {
   /** What the writer found when it connected. Rejects with a `DriverError` when it could not. */
   get started(): Promise<WriterInfo> {
     return this.#started;
+  }
+
+  /** What recovery found and did the last time that it ran; undefined before the writer has started. */
+  get lastRecovery(): RecoveryReport | undefined {
+    return this.#lastRecovery;
   }
 
   /** Writes that wait or run. */
@@ -108,6 +120,13 @@ export class Writer {
     } finally {
       leave();
     }
+  }
+
+  /** Runs recovery now; takes an encoded `RecoverRequest` and answers the `RecoverResponse`. */
+  async recover(request: Uint8Array, context: CallContext): Promise<Buffer> {
+    const response = await this.write("recover", request, context);
+    this.#lastRecovery = fromBinary(RecoverResponseSchema, response).report;
+    return response;
   }
 
   /** Waits until nobody else has the writer, and takes it. */
@@ -282,6 +301,7 @@ export class Writer {
     // What the new process committed itself when it connected concerns nobody's write.
     this.#hasUnacknowledgedCommit = this.#commitSeq !== null && BigInt(info.foundCommitSeq) > this.#commitSeq;
     this.#commitSeq = BigInt(info.commitSeq);
+    this.#lastRecovery = decodeRecovery(info.recovery);
     // One that dies before it is ready is a failed start, not a reason for the next one.
     void process.exited.then(() => this.#onDeath());
     return info;
@@ -325,6 +345,7 @@ export class Writer {
         break;
       case "reopened":
         this.#commitSeq = BigInt(event.commitSeq);
+        this.#lastRecovery = decodeRecovery(event.recovery);
         this.#observer.onServing(true, "the database was opened again");
         break;
       case "commitFailed":
@@ -352,6 +373,10 @@ export class Writer {
     this.#observer.onFatal(error);
     this.kill();
   }
+}
+
+function decodeRecovery(base64: string): RecoveryReport {
+  return fromBinary(RecoveryReportSchema, Buffer.from(base64, "base64"));
 }
 
 function gaveUp(): DriverError {

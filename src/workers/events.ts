@@ -13,8 +13,8 @@ export type WorkerEvent =
   | { readonly type: "transactionLost"; readonly error: SerializedDriverError }
   /** A commit failed with an I/O error; the worker reopens the database. */
   | { readonly type: "commitFailed"; readonly error: SerializedDriverError }
-  /** The database is open again after a failed commit. */
-  | { readonly type: "reopened"; readonly commitSeq: string }
+  /** The database is open again after a failed commit; `recovery` as in `WriterInfo`. */
+  | { readonly type: "reopened"; readonly commitSeq: string; readonly recovery: string }
   /** The database is damaged. */
   | { readonly type: "corrupt"; readonly error: SerializedDriverError };
 

@@ -31,7 +31,6 @@ export interface WriterInfo {
   readonly sqliteVersion: string;
   /** Encoded `RecoveryReport` of this connect, in base64. */
   readonly recovery: string;
-  readonly schemaHash: string;
 }
 
 /** The writes of one commit: enough to share an fsync among many, few enough to keep the wait of the first one short. */
@@ -232,8 +231,8 @@ function afterCommitFailure(error: DriverError): void {
     open();
     const verdict: unknown = session.connection.pragma("quick_check(1)", { simple: true });
     if (verdict !== "ok") throw new DriverError("DATABASE_CORRUPT", `quick_check says: ${String(verdict)}.`);
-    connectDatabase(session);
-    host.event({ type: "reopened", commitSeq: session.tables.commitSeq().toString() });
+    const recovery = connectDatabase(session);
+    host.event({ type: "reopened", commitSeq: session.tables.commitSeq().toString(), recovery });
   } catch (fatal) {
     host.log("error", "the writer cannot go on after a failed commit", { reason: DriverError.from(fatal).message });
     host.flush();
@@ -289,7 +288,7 @@ await announce(host, async () => {
   open();
   const foundCommitSeq = session.tables.commitSeq().toString();
   const info: WriterInfo = {
-    ...connectDatabase(session),
+    recovery: connectDatabase(session),
     foundCommitSeq,
     commitSeq: session.tables.commitSeq().toString(),
     sqliteVersion: session.connection.prepare("SELECT sqlite_version()").pluck().get() as string,

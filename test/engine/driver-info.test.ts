@@ -1,25 +1,63 @@
 import assert from "node:assert/strict";
-import { statSync } from "node:fs";
-import { ensureTable, useEngines } from "../support/engine.js";
-import { until } from "../support/processes.js";
+import { TableState } from "../../gen/code_analysis/driver/v1/recovery_pb.js";
+import { openConnection } from "../../src/sqlite/connection.js";
+import { type TestEngine, useEngines } from "../support/engine.js";
 
-describe("getDriverInfo", () => {
+describe("GetDriverInfo", () => {
   const start = useEngines();
 
-  it("tells what waits, which transactions are open and how large the WAL is", async () => {
+  /** Runs SQL as another program would, `config_cli schema --online` for example. */
+  function beside(test: TestEngine, sql: string): void {
+    const connection = openConnection(test.databasePath, { role: "migration" });
+    try {
+      connection.exec(sql);
+    } finally {
+      connection.close();
+    }
+  }
+
+  const info = (test: TestEngine) => test.call("getDriverInfo", {});
+  const hash = async (test: TestEngine) => (await info(test)).schemaHash;
+
+  it("has the hash of the schema of now, whoever changed it", async () => {
     const test = await start();
-    await ensureTable(test, "t", "x");
-    const load = async () => (await test.call("getDriverInfo", {})).load;
-    const { transactionId } = await test.call("beginTransaction", {});
-    const waiting = [1n, 2n, 3n].map((x) => test.sql("INSERT INTO t VALUES (?)", x));
-    await until("three writes wait", async () => (await load())?.queuedWrites === 3);
-    const busy = await load();
-    assert.equal(busy?.openTransactions, 1);
-    assert.equal(busy?.queuedReads, 0);
-    assert.equal(busy?.walBytes, BigInt(statSync(`${test.databasePath}-wal`).size));
-    await test.call("rollbackTransaction", { transactionId });
-    await Promise.all(waiting);
-    const idle = await load();
-    assert.deepEqual([idle?.queuedWrites, idle?.openTransactions], [0, 0]);
+    const first = await hash(test);
+    assert.match(first, /^[0-9a-f]{64}$/);
+    await test.sql("CREATE TABLE of_execute (x)");
+    const second = await hash(test);
+    assert.notEqual(second, first);
+    await test.call("syncSchema", { schemaSql: "CREATE TABLE of_sync (x)" });
+    const third = await hash(test);
+    assert.ok(![first, second].includes(third));
+    beside(test, "ALTER TABLE of_sync ADD COLUMN y");
+    const fourth = await hash(test);
+    assert.ok(![first, second, third].includes(fourth));
+    await test.call("dropTable", { table: "of_execute" });
+    await test.call("dropTable", { table: "of_sync" });
+    assert.equal(await hash(test), first);
+    await test.sql("INSERT INTO projects (id, root_path) VALUES ('p', '/p')");
+    assert.equal(await hash(test), first, "rows are no schema");
+  });
+
+  it("names the tables that are in between now, and what recovery did last", async () => {
+    const test = await start();
+    assert.deepEqual((await info(test)).unresolvedTables, []);
+    beside(
+      test,
+      `CREATE TABLE temp_watch_dirs AS SELECT * FROM watch_dirs;
+       INSERT INTO temp_watch_dirs (id) VALUES ('old');
+       INSERT INTO watch_dirs (id, name) VALUES ('new', 'n')`,
+    );
+    assert.deepEqual((await info(test)).unresolvedTables, ["watch_dirs"]);
+    const { report } = await test.call("recover", {});
+    assert.deepEqual(
+      report?.actions.map(({ table, state }) => [table, state]),
+      [["watch_dirs", TableState.BOTH_HAVE_ROWS]],
+    );
+    assert.deepEqual((await info(test)).lastRecovery, report);
+    beside(test, "DROP TABLE temp_watch_dirs");
+    assert.deepEqual((await info(test)).unresolvedTables, []);
+    await test.call("recover", {});
+    assert.deepEqual((await info(test)).lastRecovery?.actions, []);
   });
 });

@@ -2,6 +2,7 @@ import { storeFailure, storeFile } from "./indexing.js";
 import type { StreamOperation, UnaryOperation, WriteOperation } from "./operation.js";
 import { listIndexingErrors, listProjects, registerProject } from "./project.js";
 import { getTableInfo, listTables } from "./schema.js";
+import { schemaState } from "./schema-state.js";
 import {
   findDefinitions,
   findReferences,
@@ -43,6 +44,7 @@ export const READ_OPERATIONS: Readonly<Record<string, UnaryOperation>> = {
   listCallees,
   getClassHierarchy,
   listFileEntities,
+  schemaState,
   /** Tells that the worker is idle. */
   ping: () => Buffer.alloc(0),
 };

@@ -257,7 +257,7 @@ export type GetDriverInfoResponse = Message<"code_analysis.driver.v1.GetDriverIn
   databasePath: string;
 
   /**
-   * Fingerprint of the schema of the database, in hexadecimal; equal fingerprints mean equal schemas.
+   * Fingerprint of the schema that the database has now, in hexadecimal; equal fingerprints mean equal schemas.
    *
    * @generated from field: string schema_hash = 5;
    */
@@ -299,7 +299,8 @@ export type GetDriverInfoResponse = Message<"code_analysis.driver.v1.GetDriverIn
   processes?: ProcessCounts | undefined;
 
   /**
-   * Names of tables whose state recovery could not decide; `config_cli doctor` can.
+   * Names of tables that a migration has left in between now, because recovery could not decide about them; `config_cli doctor`
+   * can.
    *
    * @generated from field: repeated string unresolved_tables = 11;
    */

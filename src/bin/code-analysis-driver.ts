@@ -11,6 +11,9 @@ import { VERSION } from "./version.js";
 // What grpc-js has to say comes back as an error as well, and stderr is for sentences and log records.
 if (process.env.GRPC_VERBOSITY === undefined) setLogVerbosity(logVerbosity.NONE);
 
+/** What a driver and its worker processes create is for its user alone: the database, its WAL, backups, tokens. */
+const PRIVATE_UMASK = 0o077;
+
 let isServing = false;
 // A reader that has seen enough, `| head` for example, is no failure, and no reason for a driver to stop serving others.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
@@ -33,6 +36,7 @@ const exitCode = await runProgram(process.argv.slice(2), {
   serve: (config: Config) => {
     // The driver ends in its own way.
     isServing = true;
+    process.umask(PRIVATE_UMASK);
     process.off("SIGINT", interrupt).off("SIGTERM", interrupt);
     return serve(config, startDriver, process);
   },

@@ -1,37 +1,36 @@
-import { mkdirSync } from "node:fs";
+import { mkdirSync, statSync } from "node:fs";
 import { dirname } from "node:path";
-import type { Metadata } from "@grpc/grpc-js";
 import type { Config } from "../config/config.js";
 import { DriverEngine } from "../engine/driver-engine.js";
 import type { EngineLimits } from "../engine/limits.js";
-import { DriverError } from "../errors.js";
 import type { Logger } from "../observability/logger.js";
-import type { Authenticate } from "../rpc/access.js";
 import { ServingStatus } from "../rpc/health.js";
-import { type Listener, listenerAt } from "../rpc/listener.js";
+import { type Listener, listenerAt, type TlsOptions } from "../rpc/listener.js";
 import type { EndedCall } from "../rpc/served-call.js";
 import { RpcServer } from "../rpc/server.js";
 import { decideListeners, type ListenRule } from "../security/listen-policy.js";
-import { loadTls, type TlsMaterial } from "../security/tls.js";
-import { createFileVerifier, createFixedVerifier, type TokenVerifier } from "../security/token.js";
+import { loadTls, type TlsFiles, type TlsMaterial, watchTls } from "../security/tls.js";
 import { removePresenceNote, writePresenceNote } from "../sqlite/presence-note.js";
+import { createAuthenticator } from "./authenticator.js";
 import type { RunningDriver, StartDriver } from "./serve.js";
 import { VERSION } from "./version.js";
 
-const BEARER = "Bearer ";
+/** Mode bits for everybody who is neither the owner nor in the group. */
+const OTHERS = 0o007;
 /** Most items on a page of a paged answer. */
 const MAX_PAGE_SIZE = 1_000;
 
 /** Wires engine and gRPC server: opens the database, recovers it, and serves on every listener. */
 export const startDriver: StartDriver = async (config, logger) => {
-  const tls = loadTls({ cert: config.tlsCert, key: config.tlsKey, ca: config.tlsCa });
+  const tlsFiles: TlsFiles = { cert: config.tlsCert, key: config.tlsKey, ca: config.tlsCa };
+  const tls = loadTls(tlsFiles);
   const rules = decideListeners(config.listen, {
     insecureNoAuth: config.insecureNoAuth,
     hasTls: tls !== undefined,
   });
   const listeners = rules.map((rule) => listenerOf(rule, tls));
   mkdirSync(dirname(config.db), { recursive: true, mode: 0o700 });
-  const verifier = rules.some(({ needsToken }) => needsToken) ? verifierOf(config) : undefined;
+  const authenticate = createAuthenticator(config, rules, listeners, logger);
 
   let fail: (error: Error) => void = () => undefined;
   const failed = new Promise<Error>((resolve) => {
@@ -46,7 +45,7 @@ export const startDriver: StartDriver = async (config, logger) => {
   });
   const server = new RpcServer({
     engine,
-    authenticate: authenticateWith(rules, listeners, verifier),
+    authenticate,
     onCallEnd: (call) => logCall(logger, call),
     maxRequestBytes: config.maxRequestBytes,
     maxConcurrentStreams: config.maxStreams,
@@ -57,14 +56,17 @@ export const startDriver: StartDriver = async (config, logger) => {
   });
 
   const addresses: string[] = [];
+  let stopRenewingTls = () => {};
   try {
     await engine.start();
   } catch (error) {
     engine.kill();
     throw error;
   }
+  warnOfOpenDatabase(config.db, logger);
   try {
     for (const listener of listeners) addresses.push(await server.listen(listener));
+    if (tls !== undefined) stopRenewingTls = renewTls(tlsFiles, tls, server, logger);
     writePresenceNote(config.db, { program: "driver", pid: process.pid, addresses });
   } catch (error) {
     await server.stop(0);
@@ -75,6 +77,7 @@ export const startDriver: StartDriver = async (config, logger) => {
     addresses,
     failed,
     async stop(drainTimeoutMs) {
+      stopRenewingTls();
       engine.drain();
       await server.stop(drainTimeoutMs);
       await engine.close();
@@ -108,35 +111,30 @@ function limitsOf(config: Config): EngineLimits {
 }
 
 function listenerOf({ address, usesTls }: ListenRule, tls: TlsMaterial | undefined): Listener {
-  if (!usesTls || tls === undefined) return listenerAt(address);
-  const { cert, key, ca } = tls;
-  return listenerAt(address, { certificate: cert, privateKey: key, ...(ca !== undefined && { clientCa: ca }) });
+  return listenerAt(address, usesTls && tls !== undefined ? tlsOptions(tls) : undefined);
 }
 
-function verifierOf(config: Config): TokenVerifier {
-  return config.token === undefined ? createFileVerifier(config.tokenFile) : createFixedVerifier(config.token);
+function tlsOptions({ ca, cert, key }: TlsMaterial): TlsOptions {
+  return { certificate: cert, privateKey: key, ...(ca !== undefined && { clientCa: ca }) };
 }
 
-/** Who may connect to a listener without a token may do everything: the mode of the socket or the operator decided that. */
-function authenticateWith(
-  rules: readonly ListenRule[],
-  listeners: readonly Listener[],
-  verifier: TokenVerifier | undefined,
-): Authenticate {
-  const open = new Set(listeners.filter((_, index) => rules[index]?.needsToken === false));
-  return (metadata, listener) => {
-    if (open.has(listener)) return "read-write";
-    const token = bearerToken(metadata);
-    if (token !== undefined && verifier?.verify(token) === true) return "read-write";
-    throw new DriverError("UNAUTHENTICATED", token === undefined ? "The call has no token." : "The token is wrong.", {
-      hint: "Send the content of the driver's token file as metadata: authorization: Bearer TOKEN.",
-    });
-  };
+/** @returns a function that ends it */
+function renewTls(files: TlsFiles, loaded: TlsMaterial, server: RpcServer, logger: Logger): () => void {
+  return watchTls(
+    files,
+    loaded,
+    (material) => {
+      server.setTls(tlsOptions(material));
+      logger.info(`new connections get the new certificate of ${files.cert}`);
+    },
+    (problem) => logger.error(`the last good TLS files are still in use: ${problem.sentence}`),
+  );
 }
 
-function bearerToken(metadata: Metadata): string | undefined {
-  const [value] = metadata.get("authorization");
-  return typeof value === "string" && value.startsWith(BEARER) ? value.slice(BEARER.length) : undefined;
+/** What the driver creates is private; a database that was there before keeps its mode, and SQLite gives its WAL the same one. */
+function warnOfOpenDatabase(path: string, logger: Logger): void {
+  if ((statSync(path).mode & OTHERS) === 0) return;
+  logger.warn(`every user of this machine may open the database ${path} past the driver; chmod 600 would change that`);
 }
 
 function logCall(logger: Logger, call: EndedCall): void {

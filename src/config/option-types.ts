@@ -48,14 +48,26 @@ export const addressList: OptionType<readonly string[]> = {
   ...scalar(
     "ADDRESS",
     "unix:/path/to.sock, host:port or [IPv6]:port, or a list of those",
-    z.preprocess(
-      (value) => (typeof value === "string" ? value.split(",").map((item) => item.trim()) : value),
-      z.array(z.string().regex(ADDRESS)).min(1).readonly(),
-    ),
+    z.preprocess(splitAtCommas, z.array(z.string().regex(ADDRESS)).min(1).readonly()),
     (values: readonly string[]) => values.join(", "),
   ),
   isList: true,
 };
+
+/** Texts in the order in which they were given. */
+export const textList: OptionType<readonly string[]> = {
+  ...scalar(
+    "NAME",
+    "a text that is not empty, or a list of those",
+    z.preprocess(splitAtCommas, z.array(z.string().min(1)).min(1).readonly()),
+    (values: readonly string[]) => values.join(", "),
+  ),
+  isList: true,
+};
+
+function splitAtCommas(value: unknown): unknown {
+  return typeof value === "string" ? value.split(",").map((item) => item.trim()) : value;
+}
 
 /** A whole number from `min` to `max`. */
 export function count({ min, max }: { readonly min: number; readonly max: number }): OptionType<number> {

@@ -1,6 +1,17 @@
 import { availableParallelism } from "node:os";
 import { LOG_LEVELS } from "../observability/logger.js";
-import { addressList, boolean, count, duration, type OptionType, oneOf, path, size, text } from "./option-types.js";
+import {
+  addressList,
+  boolean,
+  count,
+  duration,
+  type OptionType,
+  oneOf,
+  path,
+  size,
+  text,
+  textList,
+} from "./option-types.js";
 
 /** Where the value of an option can come from; a source beats those after it. */
 export type OptionSource = "flag" | "environment" | "file";
@@ -140,7 +151,17 @@ export const OPTIONS = {
     default: (databasePath) => `${databasePath}.token`,
     defaultText: "<db>.token",
     description:
-      "Bearer token of TCP connections; the driver creates the file (mode 0600) and re-reads it when it changes.",
+      "Bearer token of TCP connections; the driver creates the file (mode 0600). A new content counts from the next call on, and the old one no longer.",
+  }),
+  readTokenFile: option<string | undefined>({
+    group: "Security",
+    audience: DRIVER,
+    words: ["read", "token", "file"],
+    type: path,
+    default: undefined,
+    defaultText: "no such token",
+    description:
+      "Second bearer token, for TCP clients that may only read; created and replaced like --token-file, and given as that by clients.",
   }),
   token: option<string | undefined>({
     group: "Security",
@@ -160,7 +181,8 @@ export const OPTIONS = {
     type: path,
     default: undefined,
     defaultText: "no TLS",
-    description: "Certificate chain (PEM): the driver's, or the client's own for a driver that asks for one.",
+    description:
+      "Certificate chain (PEM): the driver's, or the client's own for a driver that asks for one. The driver sees within a second when one of its TLS files changes; new connections get the new certificate.",
   }),
   tlsKey: option<string | undefined>({
     group: "Security",
@@ -180,6 +202,16 @@ export const OPTIONS = {
     defaultText: "none",
     description:
       "Certificate authority (PEM). Driver: clients must show a certificate it signed (mTLS). Client: the one that signed the driver's.",
+  }),
+  tlsWriters: option<readonly string[] | undefined>({
+    group: "Security",
+    audience: DRIVER,
+    words: ["tls", "writers"],
+    type: textList,
+    default: undefined,
+    defaultText: "all clients that --tls-ca admits",
+    description:
+      "Names of client certificates (common name, or alternative name of kind DNS, URI or email) that may write; others may only read. Needs --tls-ca; repeat for several.",
   }),
   insecureNoAuth: option<boolean>({
     group: "Security",

@@ -1,3 +1,4 @@
+import type { PeerCertificate } from "node:tls";
 import type { Metadata } from "@grpc/grpc-js";
 import type { MethodName, Role } from "../engine/call.js";
 import { DriverError } from "../errors.js";
@@ -8,7 +9,12 @@ import type { Listener } from "./listener.js";
  *
  * @throws DriverError `UNAUTHENTICATED`
  */
-export type Authenticate = (metadata: Metadata, listener: Listener) => Role;
+export type Authenticate = (
+  metadata: Metadata,
+  listener: Listener,
+  /** What the client has shown in the TLS handshake, verified. */
+  certificate: () => PeerCertificate | undefined,
+) => Role;
 
 /** What a method takes: a role, or nothing at all, not even to be authenticated. */
 export type Access = Role | "anyone";

@@ -1,4 +1,4 @@
-import { chmod, lstat, rm } from "node:fs/promises";
+import { lstat, rm } from "node:fs/promises";
 import { connect } from "node:net";
 import { DriverError } from "../errors.js";
 import { type Address, isLoopback } from "../security/listen-policy.js";
@@ -30,8 +30,8 @@ export type Listener =
       readonly tls?: TlsOptions;
     };
 
-const SOCKET_MODE = 0o600;
-const PRIVATE_UMASK = 0o077;
+/** A socket is created with all bits for reading, writing and executing that the umask leaves. */
+const SOCKET_UMASK = 0o177;
 
 /** The listener at `address`; with TLS when it is given, which a socket file has no use for. */
 export function listenerAt(address: Address, tls?: TlsOptions): Listener {
@@ -63,16 +63,11 @@ export async function removeStaleSocket(path: string): Promise<void> {
   await rm(path, { force: true });
 }
 
-/**
- * Runs `bind`, which creates the socket `path`, so that no other user can connect to it at any moment, not even between its
- * creation and the change of its mode.
- */
-export async function bindPrivately<T>(path: string, bind: () => Promise<T>): Promise<T> {
-  const umask = process.umask(PRIVATE_UMASK);
+/** Runs `bind`, which creates a socket file, so that it has the mode 0600 from the moment in which it is there. */
+export async function bindPrivately<T>(bind: () => Promise<T>): Promise<T> {
+  const umask = process.umask(SOCKET_UMASK);
   try {
-    const bound = await bind();
-    await chmod(path, SOCKET_MODE);
-    return bound;
+    return await bind();
   } finally {
     process.umask(umask);
   }

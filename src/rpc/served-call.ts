@@ -1,3 +1,4 @@
+import type { PeerCertificate } from "node:tls";
 import { type Deadline, type Metadata, status } from "@grpc/grpc-js";
 import type { CallContext, Role } from "../engine/call.js";
 import { DriverError } from "../errors.js";
@@ -37,6 +38,7 @@ export interface ServedMethod {
 /** What the calls of all kinds have in common. */
 interface SurfaceCall {
   readonly metadata: Metadata;
+  getAuthContext(): { readonly sslPeerCertificate?: PeerCertificate };
   getDeadline(): Deadline;
   once(event: "cancelled", listener: () => void): unknown;
 }
@@ -59,6 +61,7 @@ export class ServedCall implements CallContext, EndedCall {
   code: status = status.OK;
   durationMs = 0;
   error: DriverError | undefined;
+  readonly #call: SurfaceCall;
   readonly #method: ServedMethod;
   readonly #startedMs = monotonicMs();
   #requestId: string | undefined;
@@ -67,6 +70,7 @@ export class ServedCall implements CallContext, EndedCall {
   #controller: AbortController | undefined;
 
   constructor(call: SurfaceCall, method: ServedMethod) {
+    this.#call = call;
     this.#method = method;
     this.metadata = call.metadata;
     this.deadlineMs = toMonotonicMs(call.getDeadline());
@@ -100,7 +104,7 @@ export class ServedCall implements CallContext, EndedCall {
   authorize(): void {
     const { access, authenticate, listener, path } = this.#method;
     if (access === "anyone") return;
-    this.role = authenticate(this.metadata, listener);
+    this.role = authenticate(this.metadata, listener, () => this.#call.getAuthContext().sslPeerCertificate);
     assertAccess(path, access, this.role);
   }
 

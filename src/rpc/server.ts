@@ -1,4 +1,5 @@
-import { EventEmitter } from "node:events";
+import { Server as NetServer } from "node:net";
+import { Server as TlsServer } from "node:tls";
 import {
   getChannelzServiceDefinition,
   Server,
@@ -15,14 +16,14 @@ import { ServerReflection } from "../../gen/grpc/reflection/v1/reflection_pb.js"
 import { ServerReflection as ServerReflectionAlpha } from "../../gen/grpc/reflection/v1alpha/reflection_pb.js";
 import type { Engine } from "../engine/call.js";
 import { DriverError } from "../errors.js";
-import { formatAddress } from "../security/listen-policy.js";
+import { type Address, formatAddress, isLoopback } from "../security/listen-policy.js";
 import { ACCESS_OF_METHOD, type Access, type Authenticate } from "./access.js";
 import { adapt } from "./adapter.js";
 import { createChannelzImplementation } from "./channelz.js";
 import { clampTimeout } from "./deadline.js";
 import { createDriverHandlers } from "./driver-service.js";
 import { Health, ServingStatus } from "./health.js";
-import { bindPrivately, type Listener, removeStaleSocket } from "./listener.js";
+import { bindPrivately, type Listener, removeStaleSocket, type TlsOptions } from "./listener.js";
 import { createReflectionHandlers } from "./reflection.js";
 import type { CallObserver } from "./served-call.js";
 import { type Handler, methodDefinition, methodPath, type ServiceDescriptor } from "./service-definition.js";
@@ -94,13 +95,29 @@ export class RpcServer {
     let bound = listener;
     if (listener.kind === "unix") {
       await removeStaleSocket(listener.path);
-      await bindPrivately(listener.path, () => bind(server, listener));
+      await bindPrivately(() => bind(server, listener));
     } else {
       bound = { ...listener, port: await bind(server, listener) };
     }
     this.#servers.push(server);
-    clampTimeouts(server);
+    for (const http2Server of http2ServersOf(server)) {
+      if (listener.kind === "tcp" && listener.isLoopback) assertBoundToLoopback(listener, http2Server);
+      // The public interface of grpc-js has no place for this: interceptors come after the header was read.
+      http2Server.prependListener("stream", (_stream, headers) => clampTimeout(headers));
+    }
     return formatAddress(bound);
+  }
+
+  /** From now on new connections to TLS listeners get this certificate and authority; those that are open go on. */
+  setTls({ certificate, clientCa, privateKey }: TlsOptions): void {
+    for (const http2Server of this.#servers.flatMap(http2ServersOf)) {
+      if (!(http2Server instanceof TlsServer)) continue;
+      http2Server.setSecureContext({
+        cert: certificate,
+        key: privateKey,
+        ...(clientCa !== undefined && { ca: clientCa }),
+      });
+    }
   }
 
   /**
@@ -174,18 +191,26 @@ function createCredentials(listener: Listener): ServerCredentials {
   );
 }
 
-/**
- * Puts `clampTimeout` in front of what grpc-js does with a new call. Its public interface has no place for that: interceptors
- * come after the header was read.
- */
-function clampTimeouts(server: Server): void {
+/** What grpc-js has bound; it does not say so in public. A name such as `localhost` can have several addresses. */
+function http2ServersOf(server: Server): NetServer[] {
   const http2Servers: unknown = Reflect.get(server, "http2Servers");
-  if (!(http2Servers instanceof Map)) throw new DriverError("INTERNAL", "This version of grpc-js has no http2Servers.");
-  for (const http2Server of http2Servers.keys()) {
-    if (http2Server instanceof EventEmitter) {
-      http2Server.prependListener("stream", (_stream, headers) => clampTimeout(headers));
-    }
+  const bound: unknown[] = http2Servers instanceof Map ? [...http2Servers.keys()] : [];
+  if (bound.length === 0 || !bound.every((http2Server) => http2Server instanceof NetServer)) {
+    throw new DriverError("INTERNAL", "This version of grpc-js has no http2Servers.");
   }
+  return bound;
+}
+
+/** Where a name leads, the system decides, `localhost` too. */
+function assertBoundToLoopback(listener: Address, http2Server: NetServer): void {
+  const address = http2Server.address();
+  if (typeof address !== "object" || address === null) return;
+  if (isLoopback({ kind: "tcp", host: address.address, port: address.port })) return;
+  throw new DriverError(
+    "INVALID_REQUEST",
+    `${formatAddress(listener)} is ${address.address} here, which can be reached from other machines.`,
+    { hint: "Listen on 127.0.0.1 or on a unix socket.", field: "listen" },
+  );
 }
 
 function shutDown(server: Server, drainTimeoutMs: number): Promise<void> {

@@ -42,6 +42,8 @@ export async function createBackup(connection: Connection, options: BackupOption
   connection.exec("BEGIN");
   try {
     const expected = countAllRows(connection);
+    // Nobody may read the copy who may not read the original.
+    closeSync(openSync(partial, "wx", statSync(connection.name).mode & 0o777));
     await connection.backup(partial, {
       progress: ({ totalPages, remainingPages }) => {
         onProgress?.({ donePages: totalPages - remainingPages, totalPages });

@@ -39,7 +39,8 @@ LOOPBACK.addAddress("::1", "ipv6");
 export function parseAddress(text: string): Address {
   if (text.startsWith("unix:")) {
     const path = text.slice("unix:".length).replace(/^\/\/(?=\/)/, "");
-    if (path === "") throw invalidAddress(text);
+    // With a NUL in front it would be an abstract socket, which has no mode: every user could connect.
+    if (path === "" || path.includes("\0")) throw invalidAddress(text);
     if (Buffer.byteLength(path) > MAX_SOCKET_PATH_BYTES) {
       throw new DriverError(
         "INVALID_REQUEST",
@@ -65,7 +66,10 @@ export function formatAddress(address: Address): string {
   return `${isIP(address.host) === 6 ? `[${address.host}]` : address.host}:${address.port}`;
 }
 
-/** True when nothing outside this machine can reach the address. */
+/**
+ * True when nothing outside this machine can reach the address. Of names only `localhost` counts; what it was bound to in the end,
+ * the server checks.
+ */
 export function isLoopback(address: Address): boolean {
   if (address.kind === "unix" || address.host === "localhost") return true;
   const family = isIP(address.host);

@@ -1,6 +1,10 @@
 import { readFileSync } from "node:fs";
 import { createSecureContext } from "node:tls";
 import { DriverError } from "../errors.js";
+import { fileVersion } from "./file-version.js";
+
+/** How often the files are looked at, in milliseconds. */
+const LOOK_EVERY_MS = 1_000;
 
 /** Files in PEM form, as the options `--tls-cert`, `--tls-key` and `--tls-ca` name them. */
 export interface TlsFiles {
@@ -15,6 +19,38 @@ export interface TlsMaterial {
   readonly key: Buffer;
   /** Set: clients must show a certificate that this authority signed (mTLS). */
   readonly ca: Buffer | undefined;
+  /** Changes when one of the files does. */
+  readonly version: string;
+}
+
+/**
+ * Looks at the files once a second and loads them anew when one has changed.
+ *
+ * @param loaded what is in use.
+ * @param onChange gets the new contents.
+ * @param onProblem told once of each state of the files that cannot be used, a certificate whose key has not been replaced yet for
+ *   example.
+ * @returns a function that ends it.
+ */
+export function watchTls(
+  files: TlsFiles,
+  loaded: TlsMaterial,
+  onChange: (material: TlsMaterial) => void,
+  onProblem: (problem: DriverError) => void,
+): () => void {
+  let { version } = loaded;
+  const timer = setInterval(() => {
+    const current = versionOf(files);
+    if (current === version) return;
+    version = current;
+    try {
+      const material = loadTls(files);
+      if (material !== undefined) onChange(material);
+    } catch (error) {
+      onProblem(DriverError.from(error));
+    }
+  }, LOOK_EVERY_MS).unref();
+  return () => clearInterval(timer);
 }
 
 /**
@@ -36,6 +72,8 @@ export function loadTls({ cert, key, ca }: TlsFiles): TlsMaterial | undefined {
   if (key === undefined) throw wrong("--tls-cert is set without --tls-key.", "Set both.", "tls_key");
 
   const material = {
+    // Before the files are read: what changes meanwhile is seen the next time.
+    version: versionOf({ cert, key, ca }),
     cert: readPem(cert, "certificate", "tls_cert"),
     key: readPem(key, "private key", "tls_key"),
     ca: ca === undefined ? undefined : readPem(ca, "certificate authority", "tls_ca"),
@@ -56,6 +94,10 @@ export function loadTls({ cert, key, ca }: TlsFiles): TlsMaterial | undefined {
     );
   }
   return material;
+}
+
+function versionOf({ cert, key, ca }: TlsFiles): string {
+  return [cert, key, ca].map((path) => (path === undefined ? "" : fileVersion(path))).join("\n");
 }
 
 function readPem(path: string, what: string, field: string): Buffer {

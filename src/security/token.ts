@@ -1,17 +1,15 @@
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
-import { closeSync, fsyncSync, openSync, readFileSync, statSync, writeSync } from "node:fs";
+import { closeSync, constants, fstatSync, fsyncSync, openSync, readFileSync, type Stats, writeSync } from "node:fs";
 import { DriverError } from "../errors.js";
+import { fileVersion } from "./file-version.js";
 
 /** 256 bits: nobody guesses it. */
 const TOKEN_BYTES = 32;
 
-/** Mode bits for everybody who is neither the owner nor in the group. */
-const OTHERS = 0o007;
+/** Mode bits that let others than the owner change the file, or others than the owner and the group read it. */
+const TOO_OPEN = 0o027;
 
-/** How long a token that was correct a moment ago is taken without another look at the file, in milliseconds. */
-const RECHECK_AFTER_MS = 1_000;
-
-/** Says whether a caller knows the token. */
+/** Says whether a caller knows a token. */
 export interface TokenVerifier {
   /** True when `presented` is the token; takes the same time for any wrong one. */
   verify(presented: string): boolean;
@@ -24,37 +22,35 @@ export function createFixedVerifier(token: string): TokenVerifier {
 }
 
 /**
- * A verifier of the token in the file `path`, which is created (mode 0600) when it is missing. A new content is taken over
- * without a restart: at the first call that brings it, and a second later at most the old one no longer counts.
+ * A verifier of the token in the file `path`, which is created (mode 0600) when it is missing. The file is looked at in every
+ * call, which costs a few microseconds: from the moment in which it has a new content, the new token counts and the old one does
+ * not. Rename a complete file onto it, so that nobody reads half of one.
  *
- * @param now - Milliseconds on a monotonic clock.
- * @throws DriverError `INVALID_REQUEST` when the file cannot be created or read, is empty, or other users may read it.
+ * @param onProblem told once of each state of the file that cannot be used: it is gone, empty or open to others. The last good
+ *   token counts meanwhile.
+ * @throws DriverError `INVALID_REQUEST` when the file cannot be created, or cannot be used from the start.
  */
-export function createFileVerifier(path: string, now: () => number = performance.now.bind(performance)): TokenVerifier {
+export function createFileVerifier(path: string, onProblem: (problem: DriverError) => void): TokenVerifier {
   createTokenFile(path);
+  // Before the file is read: what changes while it is read shows in the next call.
   let version = fileVersion(path);
   let expected = digest(readTokenFile(path));
-  let checkedAtMs = now();
 
-  /** True when there is a new token. A file that is gone or wrong for the moment leaves the token as it is. */
-  function reload(): boolean {
-    checkedAtMs = now();
+  function reload(): void {
+    const current = fileVersion(path);
+    if (current === version) return;
+    version = current;
     try {
-      const current = fileVersion(path);
-      if (current === version) return false;
       expected = digest(readTokenFile(path));
-      version = current;
-      return true;
-    } catch {
-      return false;
+    } catch (error) {
+      onProblem(DriverError.from(error));
     }
   }
 
   return {
     verify(presented) {
-      const hash = digest(presented);
-      if (now() - checkedAtMs >= RECHECK_AFTER_MS) reload();
-      return timingSafeEqual(hash, expected) || (reload() && timingSafeEqual(hash, expected));
+      reload();
+      return timingSafeEqual(digest(presented), expected);
     },
   };
 }
@@ -76,35 +72,42 @@ export function createTokenFile(path: string): void {
     }
   } catch (error) {
     if (error instanceof Error && "code" in error && error.code === "EEXIST") return;
-    throw wrongFile(path, "cannot be written", "Name another one with --token-file.", error);
+    throw wrongFile(path, "cannot be written", "Name a file in a folder that this process may write.", error);
   }
 }
 
 /**
  * The token in the file `path`, without white space around it.
  *
- * @throws DriverError `INVALID_REQUEST` when it cannot be read, is empty, or other users may read it.
+ * @throws DriverError `INVALID_REQUEST` when it cannot be read or is no file, is empty, belongs to another user (root excepted),
+ *   or may be read by everybody or written by anybody but its owner. Such a mode is refused, not repaired: whoever could read the
+ *   token may have done so.
  */
 export function readTokenFile(path: string): string {
   let token: string;
-  let mode: number;
+  let stats: Stats;
   try {
-    token = readFileSync(path, "utf8").trim();
-    mode = statSync(path).mode;
+    // O_NONBLOCK: opening a FIFO would otherwise wait for its other end. The checks are of what is read, not of a path.
+    const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    try {
+      stats = fstatSync(file);
+      token = stats.isFile() ? readFileSync(file, "utf8").trim() : "";
+    } finally {
+      closeSync(file);
+    }
   } catch (error) {
-    throw wrongFile(path, "cannot be read", "Name another one with --token-file.", error);
+    throw wrongFile(path, "cannot be read", "Correct its path or its mode.", error);
+  }
+  if (!stats.isFile()) throw wrongFile(path, "is not a regular file", "Name another one.");
+  const user = process.geteuid?.();
+  if (user !== undefined && stats.uid !== user && stats.uid !== 0) {
+    throw wrongFile(path, "belongs to another user", "Name one that belongs to the user whom the driver runs as.");
+  }
+  if ((stats.mode & TOO_OPEN) !== 0) {
+    throw wrongFile(path, "may be read or written by other users", `Run chmod 600 ${path}, and replace the token.`);
   }
   if (token === "") throw wrongFile(path, "is empty", "Delete it, and the driver creates a new one when it starts.");
-  if ((mode & OTHERS) !== 0) {
-    throw wrongFile(path, "may be read or written by every user of this machine", `Run chmod 600 ${path}.`);
-  }
   return token;
-}
-
-/** Changes whenever the file is written or replaced. */
-function fileVersion(path: string): string {
-  const { ino, size, mtimeNs, ctimeNs } = statSync(path, { bigint: true });
-  return [ino, size, mtimeNs, ctimeNs].join(" ");
 }
 
 /** Equal lengths, which `timingSafeEqual` asks for, and nothing of the length of the token shows. */
@@ -114,9 +117,5 @@ function digest(token: string): Buffer {
 
 function wrongFile(path: string, what: string, hint: string, cause?: unknown): DriverError {
   const why = cause instanceof Error ? ` (${cause.message})` : "";
-  return new DriverError("INVALID_REQUEST", `The token file ${path} ${what}${why}.`, {
-    hint,
-    cause,
-    field: "token_file",
-  });
+  return new DriverError("INVALID_REQUEST", `The token file ${path} ${what}${why}.`, { hint, cause });
 }

@@ -27,6 +27,7 @@ describe("parseAddress()", () => {
     "",
     "localhost",
     "unix:",
+    "unix:\0abstract",
     "::1:50051",
     "[nonsense]:1",
     "host:65536",
@@ -49,7 +50,17 @@ describe("isLoopback()", () => {
   for (const text of ["unix:/a", "127.0.0.1:1", "127.8.9.10:1", "[::1]:1", "localhost:1", "[::ffff:127.0.0.1]:1"]) {
     it(`is true for ${text}`, () => assert.equal(isLoopback(parseAddress(text)), true));
   }
-  for (const text of ["0.0.0.0:1", "[::]:1", "10.0.0.1:1", "[fe80::1]:1", "localhost.example.org:1", "128.0.0.1:1"]) {
+  for (const text of [
+    "0.0.0.0:1",
+    "[::]:1",
+    "10.0.0.1:1",
+    "[fe80::1]:1",
+    "localhost.example.org:1",
+    "128.0.0.1:1",
+    "127.1:1",
+    "0:1",
+    "localhost.:1",
+  ]) {
     it(`is false for ${text}`, () => assert.equal(isLoopback(parseAddress(text)), false));
   }
 });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
-import { loadTls } from "../../src/security/tls.js";
+import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
+import type { DriverError } from "../../src/errors.js";
+import { loadTls, type TlsMaterial, watchTls } from "../../src/security/tls.js";
 import { fixturePath } from "../support/fixtures.js";
 import { useTempFolder } from "../support/temp-folder.js";
 
@@ -44,5 +45,52 @@ describe("loadTls()", () => {
     assert.throws(() => loadTls({ cert, key: other, ca: undefined }), {
       message: /cannot be used together \(.*key values mismatch/,
     });
+  });
+});
+
+describe("watchTls()", () => {
+  const inFolder = useTempFolder();
+  let stop = () => {};
+  afterEach(() => stop());
+
+  it("gives what the files have become, and says once of each state that it cannot be used", async () => {
+    const files = { cert: inFolder("a.crt"), key: inFolder("a.key"), ca: undefined };
+    const install = (name: string, kind: "cert" | "key") =>
+      copyFileSync(fixturePath("tls", `${name}.${kind === "cert" ? "crt" : "key"}`), files[kind]);
+    install("driver", "cert");
+    install("driver", "key");
+    const loaded = loadTls(files);
+    assert.ok(loaded !== undefined);
+    const problems: DriverError[] = [];
+    let change: (material: TlsMaterial) => void = () => assert.fail("there was no change");
+    let problem = () => {};
+    const nextProblem = () =>
+      new Promise<void>((resolve) => {
+        problem = resolve;
+      });
+    stop = watchTls(
+      files,
+      loaded,
+      (material) => change(material),
+      (error) => {
+        problems.push(error);
+        problem();
+      },
+    );
+
+    let told = nextProblem();
+    // The new certificate is there, its key is not yet.
+    install("client", "cert");
+    await told;
+    told = nextProblem();
+    writeFileSync(files.cert, "broken");
+    await told;
+    assert.match(problems.map(({ message }) => message).join(), /cannot be used together.*,.*is not in PEM form/);
+    const changed = new Promise<TlsMaterial>((resolve) => {
+      change = resolve;
+    });
+    install("client", "cert");
+    install("client", "key");
+    assert.deepEqual((await changed).key, readFileSync(fixturePath("tls", "client.key")));
   });
 });

@@ -93,6 +93,7 @@ function limitsOf(config: Config): EngineLimits {
     maxExecuteBytes: config.executeMaxBytes,
     maxBatchStatements: config.maxBatchStatements,
     maxStatementMs: config.statementTimeoutMs,
+    maxLockWaitMs: config.lockTimeoutMs,
     maxFileBytes: config.maxFileBytes,
     maxParseMs: config.fileTimeoutMs,
     maxWalBytes: config.walTruncateBytes,

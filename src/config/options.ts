@@ -261,6 +261,15 @@ export const OPTIONS = {
     description: "Longest run of one statement; a call's own deadline can only shorten it.",
     reason: "a statement without an end does not occupy a process for ever",
   }),
+  lockTimeoutMs: option<number>({
+    group: "SQL",
+    audience: DRIVER,
+    words: ["lock", "timeout"],
+    type: duration({ minMs: 1, maxMs: ONE_DAY_MS }),
+    default: 60_000,
+    description: "Longest wait of a write while another process holds the database; then it gets DATABASE_BUSY.",
+    reason: "writes wait out a migration with --online, and are answered when it takes for ever",
+  }),
   executeMaxRows: option<number>({
     group: "SQL",
     audience: DRIVER,

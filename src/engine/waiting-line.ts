@@ -58,6 +58,7 @@ export class WaitingLine<Wish, Grant> {
   }
 }
 
-function cancelled(): DriverError {
+/** The caller is gone. */
+export function cancelled(): DriverError {
   return new DriverError("CANCELLED", "The caller cancelled the call while it waited.");
 }

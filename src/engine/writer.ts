@@ -8,13 +8,14 @@ import {
 import { DriverError } from "../errors.js";
 import { monotonicMs } from "../observability/clock.js";
 import type { WorkerEvent } from "../workers/events.js";
+import { lockedOut } from "../workers/lock-wait.js";
 import { RequestField, stringField } from "../workers/request-fields.js";
 import { WorkerLostError, WorkerProcess } from "../workers/worker-process.js";
 import type { WriterInfo } from "../workers/writer.js";
 import { Admission, draining } from "./admission.js";
 import type { CallContext } from "./call.js";
 import type { EngineLimits } from "./limits.js";
-import { WaitingLine } from "./waiting-line.js";
+import { cancelled, WaitingLine } from "./waiting-line.js";
 import type { EngineLog } from "./worker-log.js";
 
 /** How often the writer process may die on a write, or while it starts, before that is given up. */
@@ -60,6 +61,8 @@ export class Writer {
   /** Writes and turns that wait for the open interactive transaction. */
   readonly #line = new WaitingLine<"write" | "turn", void>();
   #process: WorkerProcess;
+  /** The last process that has taken calls; undefined before the first one has. */
+  #serving: WorkerProcess | undefined;
   #started: Promise<WriterInfo>;
   /** The last commit whose answers were all received; null until the writer has told where it starts. */
   #commitSeq: bigint | null = null;
@@ -104,14 +107,17 @@ export class Writer {
   async write(operation: string, request: Uint8Array, context: CallContext): Promise<Buffer> {
     const leave = this.#admission.enter(request.length, this.#process.bufferedBytes);
     try {
+      let mayHaveRun = false;
       for (let deaths = 0; ; ) {
         if (this.#hasExclusiveTurn) await this.#line.wait("write", context.signal);
         const process = this.#process;
+        const isServing = process.isAlive && this.#serving === process;
         try {
           return await process.call(operation, request, context);
         } catch (error) {
           if (!(error instanceof WorkerLostError)) throw error;
-          await this.#awaitRestart(process);
+          mayHaveRun ||= isServing;
+          await this.#awaitRestart(process, context.signal, mayHaveRun);
           this.#assertNotCommitted(request);
           if (!error.isBystander) deaths++;
           if (deaths === MAX_ATTEMPTS) throw gaveUp();
@@ -158,7 +164,7 @@ export class Writer {
         return;
       } catch (error) {
         if (!(error instanceof WorkerLostError)) throw error;
-        await this.#awaitRestart(process);
+        await this.#awaitRestart(process, context.signal, false);
         if (++deaths === MAX_ATTEMPTS) throw gaveUp();
       }
     }
@@ -198,7 +204,7 @@ export class Writer {
       return await process.call("commitTransaction", request, context);
     } catch (error) {
       if (!(error instanceof WorkerLostError)) throw error;
-      await this.#awaitRestart(process);
+      await this.#awaitRestart(process, context.signal, true);
       if (!this.#hasUnacknowledgedCommit) throw diedInTransaction(error);
       this.#assertNotCommitted(request);
       return await this.callInTurn("commitTransaction", request, context);
@@ -264,14 +270,28 @@ export class Writer {
   /**
    * Resolves when the process that follows `process`, which died, serves.
    *
-   * @throws DriverError why there is none.
+   * @param mayHaveRun whether the call may have been under way when the process died
+   * @throws DriverError why there is none; `CANCELLED`; when another process keeps it from starting for too long, `DATABASE_BUSY` for
+   *   a call that has not run.
    */
-  async #awaitRestart(process: WorkerProcess): Promise<void> {
+  async #awaitRestart(process: WorkerProcess, signal: AbortSignal, mayHaveRun: boolean): Promise<void> {
     await process.exited;
     if (this.#admission.isClosed) {
       throw outcomeUnknown("The driver was ended before it answered.");
     }
-    await this.#started;
+    const { maxLockWaitMs } = this.#limits;
+    const ended = new AbortController();
+    const patience = delay(maxLockWaitMs, undefined, { signal: AbortSignal.any([signal, ended.signal]) });
+    const givenUp = patience.then(() => {
+      throw mayHaveRun ? outcomeUnknown("The writer process cannot be started again yet.") : lockedOut(maxLockWaitMs);
+    });
+    try {
+      await Promise.race([this.#started, givenUp]);
+    } catch (error) {
+      throw signal.aborted ? cancelled() : error;
+    } finally {
+      ended.abort();
+    }
   }
 
   /**
@@ -298,6 +318,7 @@ export class Writer {
         ? new DriverError("INTERNAL", `The writer cannot be started: ${error.message}.`, { cause: error })
         : error;
     }
+    this.#serving = process;
     // What the new process committed itself when it connected concerns nobody's write.
     this.#hasUnacknowledgedCommit = this.#commitSeq !== null && BigInt(info.foundCommitSeq) > this.#commitSeq;
     this.#commitSeq = BigInt(info.commitSeq);

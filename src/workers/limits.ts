@@ -7,6 +7,8 @@ export interface WorkerLimits {
   readonly maxBatchStatements: number;
   /** Time one statement may run, in milliseconds. */
   readonly maxStatementMs: number;
+  /** Time a write waits for the lock that another process holds on the database, in milliseconds. */
+  readonly maxLockWaitMs: number;
   /** Size of a source file that is indexed, in bytes. */
   readonly maxFileBytes: number;
   /** Time one source file may take to parse, in milliseconds. */

@@ -6,11 +6,12 @@
 import { statSync } from "node:fs";
 import { DriverError } from "../errors.js";
 import { monotonicMs } from "../observability/clock.js";
-import { type Connection, openConnection } from "../sqlite/connection.js";
+import { type Connection, openConnection, setPragma } from "../sqlite/connection.js";
 import { fromSqliteError } from "../sqlite/errors.js";
 import { acquirePresence } from "../sqlite/presence-lock.js";
 import { CommitFailedError, GroupCommit, type Outcome, type PendingWrite } from "./group-commit.js";
 import { announce, exitWorker, type WorkerCall, WorkerHost, workerOptions } from "./host.js";
+import { LockWait, lockedOut } from "./lock-wait.js";
 import { oncePerTurn } from "./once-per-turn.js";
 import { connectDatabase } from "./operations/connect.js";
 import { commitResponse, EXCLUSIVE_OPERATIONS } from "./operations/exclusive.js";
@@ -41,6 +42,8 @@ const IDLE_CHECKPOINT_PAGES = 1_000;
 const BUSY_CHECKPOINT_PAGES = 8_000;
 /** Without a write for this long the writer counts as idle, in milliseconds. */
 const IDLE_AFTER_MS = 100;
+/** How long one attempt to get the write lock takes at most, in milliseconds. */
+const LOCK_ATTEMPT_MS = 500;
 /** How long a start waits for a migration that wants no driver beside it. */
 const PRESENCE_WAIT_MS = 5_000;
 
@@ -53,7 +56,7 @@ const queue: WorkerCall[] = [];
 const schedule = oncePerTurn(runQueue);
 /** Nothing runs before the database is open. */
 let isOpen = false;
-let isLockedOut = false;
+const lockWait = new LockWait(limits.maxLockWaitMs);
 let idleTimer: NodeJS.Timeout | undefined;
 
 const host = new WorkerHost(queuedCalls(queue, schedule, () => streams));
@@ -90,11 +93,11 @@ function takeExclusive(): boolean {
   }
   try {
     host.respond(call.id, commits.earlierAnswer(call) ?? run(session, call.request));
-    isLockedOut = false;
+    lockWait.end();
   } catch (thrown) {
     const error = fromSqliteError(thrown);
-    if (mustWait(call, error)) putBack([call]);
-    else host.fail(call.id, error);
+    if (!isLockedOut(error)) host.fail(call.id, error);
+    else putBack([call]);
   }
   committed();
   return true;
@@ -117,11 +120,11 @@ function runBatch(): void {
     const waiting: PendingWrite[] = [];
     for (const write of writes) {
       const outcome = outcomes.get(write.id);
-      if (outcome !== undefined && "error" in outcome && mustWait(write, outcome.error)) waiting.push(write);
+      if (outcome !== undefined && "error" in outcome && isLockedOut(outcome.error)) waiting.push(write);
       else acknowledge(write.id, outcome);
     }
     if (waiting.length > 0) putBack(waiting);
-    else isLockedOut = false;
+    else lockWait.end();
     committed();
   } catch (error) {
     if (!(error instanceof CommitFailedError)) throw error;
@@ -136,16 +139,24 @@ function acknowledge(callId: number, outcome: Outcome | undefined): void {
   else host.fail(callId, outcome.error);
 }
 
-/** True for a call that could not begin because another process holds the write lock: it waits until its deadline. */
-function mustWait({ deadlineMs }: WorkerCall, { sqliteCode }: DriverError): boolean {
-  return sqliteCode === "SQLITE_BUSY" && !session.connection.inTransaction && monotonicMs() < deadlineMs;
+/** True when a call could not begin because another process holds the write lock. */
+function isLockedOut({ sqliteCode }: DriverError): boolean {
+  return sqliteCode === "SQLITE_BUSY" && !session.connection.inTransaction;
 }
 
-/** Nothing of `calls` has run; they are the next again, after what has been cancelled meanwhile was taken out. */
+/**
+ * Nothing of `calls` has run; those that have waited long enough for the lock are answered, and the others are the next again, after
+ * what has been cancelled meanwhile was taken out.
+ */
 function putBack(calls: readonly WorkerCall[]): void {
-  if (!isLockedOut) host.log("warn", "another process has locked the database; writes wait until their deadlines");
-  isLockedOut = true;
-  queue.unshift(...calls);
+  if (!lockWait.isLockedOut) host.log("warn", "another process has locked the database; writes wait for it");
+  const now = monotonicMs();
+  const waiting = calls.filter(({ id, deadlineMs }) => lockWait.refused(id, now) && now < deadlineMs);
+  const isWaiting = new Set(waiting);
+  for (const call of calls) {
+    if (!isWaiting.has(call)) host.fail(call.id, lockedOut(limits.maxLockWaitMs));
+  }
+  queue.unshift(...waiting);
 }
 
 function committed(): void {
@@ -293,6 +304,8 @@ await announce(host, async () => {
     commitSeq: session.tables.commitSeq().toString(),
     sqliteVersion: session.connection.prepare("SELECT sqlite_version()").pluck().get() as string,
   };
+  // From here on nothing waits inside of SQLite for long: meanwhile nobody could be answered.
+  setPragma(session.connection, { name: "busy_timeout", value: Math.min(LOCK_ATTEMPT_MS, limits.maxLockWaitMs) });
   isOpen = true;
   if (queue.length > 0) schedule();
   return info;

@@ -24,6 +24,7 @@ export const TEST_LIMITS: EngineLimits = {
   maxExecuteBytes: 1_000_000,
   maxBatchStatements: 1_000,
   maxStatementMs: 10_000,
+  maxLockWaitMs: 30_000,
   maxFileBytes: 5_000_000,
   maxParseMs: 10_000,
   maxWalBytes: 64 * 1024 * 1024,

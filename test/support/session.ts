@@ -27,6 +27,7 @@ const LIMITS: WorkerLimits = {
   maxExecuteBytes: 3_000_000,
   maxBatchStatements: 1_000,
   maxStatementMs: 60_000,
+  maxLockWaitMs: 30_000,
   maxFileBytes: 1_000_000,
   maxParseMs: 10_000,
   maxWalBytes: 1e9,

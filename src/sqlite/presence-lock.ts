@@ -2,22 +2,33 @@ import Database from "better-sqlite3";
 import { DriverError } from "../errors.js";
 import type { Connection } from "./connection.js";
 import { fromSqliteError } from "./errors.js";
-import { besideDatabase, readPresenceNote } from "./presence-note.js";
+import { besideDatabase, type PresenceNote, readPresenceNotes } from "./presence-note.js";
 
 /**
- * - `shared`: a driver, for as long as it has the database open; and whoever changes the schema beside one.
+ * - `driver`: a driver, for as long as it has the database open; one of them has it, further ones `shared`.
+ * - `shared`: whoever changes the schema beside a driver.
  * - `exclusive`: a migration that wants no driver.
  */
-export type PresenceMode = "shared" | "exclusive";
+export type PresenceMode = "driver" | "shared" | "exclusive";
 
 /** Held until released or until the process ends, however it ends. */
 export interface PresenceLock {
   release(): void;
 }
 
+/** The lock of a driver. */
+export interface DriverPresence extends PresenceLock {
+  /** Who has the database open as a driver already, `a driver (pid 7, listening on …)`; null for nobody. */
+  readonly otherDriver: string | null;
+}
+
+/** How long a driver waits for the one before it to be gone, whose processes end a moment after it was killed. */
+const PREDECESSOR_WAIT_MS = 1_000;
 const POLL_INTERVAL_MS = 50;
 
 const STATEMENTS: Readonly<Record<PresenceMode, string>> = {
+  // RESERVED beside others' SHARED, and only one of it.
+  driver: "BEGIN IMMEDIATE",
   // The open read transaction is what holds SHARED (https://sqlite.org/lockingv3.html).
   shared: "BEGIN; SELECT count(*) FROM sqlite_schema",
   // The journal in memory, because nothing is ever written that could have to be undone.
@@ -37,17 +48,33 @@ const STATEMENTS: Readonly<Record<PresenceMode, string>> = {
  */
 export async function acquirePresence(databasePath: string, mode: PresenceMode, waitMs: number): Promise<PresenceLock> {
   const connection = openLockFile(databasePath);
+  if (!(await lockWithin(connection, mode, waitMs))) {
+    connection.close();
+    throw busy(databasePath, mode);
+  }
+  return { release: () => connection.close() };
+}
+
+/** `acquirePresence` of a driver, which tells whether it is the first one. */
+export async function acquireDriverPresence(databasePath: string, waitMs: number): Promise<DriverPresence> {
+  const connection = openLockFile(databasePath);
+  const isFirst = await lockWithin(connection, "driver", Math.min(PREDECESSOR_WAIT_MS, waitMs));
+  if (!isFirst && !(await lockWithin(connection, "shared", waitMs))) {
+    connection.close();
+    throw busy(databasePath, "shared");
+  }
+  return { release: () => connection.close(), otherDriver: isFirst ? null : nameHolders(databasePath) };
+}
+
+/** Polling and not SQLite's busy handler: that would keep a driver from coming back while a migration waits for it to go. */
+async function lockWithin(connection: Connection, mode: PresenceMode, waitMs: number): Promise<boolean> {
   const giveUpMs = performance.now() + waitMs;
   while (!tryLock(connection, mode)) {
     const restMs = giveUpMs - performance.now();
-    if (restMs <= 0) {
-      connection.close();
-      throw busy(databasePath, mode);
-    }
-    // Polling and not SQLite's busy handler: that would keep a driver from coming back while a migration waits for it to go.
+    if (restMs <= 0) return false;
     await new Promise((resolve) => setTimeout(resolve, Math.min(POLL_INTERVAL_MS, restMs)));
   }
-  return { release: () => connection.close() };
+  return true;
 }
 
 /** Without the PRAGMAs of a connection: some of them read the file, which is what has to be tried. */
@@ -81,21 +108,25 @@ function tryLock(connection: Connection, mode: PresenceMode): boolean {
 }
 
 function busy(databasePath: string, mode: PresenceMode): DriverError {
-  const note = readPresenceNote(databasePath);
-  const process =
-    note === undefined
-      ? "another process"
-      : `${note.program === "driver" ? "a driver" : note.program} (pid ${note.pid}${listening(note.addresses)})`;
+  const holders = nameHolders(databasePath);
   if (mode === "shared") {
-    return new DriverError("DATABASE_BUSY", `The database ${databasePath} is being migrated by ${process}.`, {
+    return new DriverError("DATABASE_BUSY", `The database ${databasePath} is being migrated by ${holders}.`, {
       hint: "Try again when it has ended.",
     });
   }
-  return new DriverError("DATABASE_BUSY", `The database ${databasePath} is open in ${process}.`, {
+  return new DriverError("DATABASE_BUSY", `The database ${databasePath} is open in ${holders}.`, {
     hint: "Stop it, wait for it with --wait SECONDS, or migrate beside it with --online.",
   });
 }
 
-function listening(addresses: readonly string[]): string {
-  return addresses.length === 0 ? "" : `, listening on ${addresses.join(", ")}`;
+/** The processes that have left a note, as far as they are not this one or its parent. */
+function nameHolders(databasePath: string): string {
+  const notes = readPresenceNotes(databasePath).filter(({ pid }) => pid !== process.pid && pid !== process.ppid);
+  if (notes.length === 0) return "another process";
+  return notes.map(nameHolder).join(" and ");
+}
+
+function nameHolder({ program, pid, addresses }: PresenceNote): string {
+  const listening = addresses.length === 0 ? "" : `, listening on ${addresses.join(", ")}`;
+  return `${program === "driver" ? "a driver" : program} (pid ${pid}${listening})`;
 }

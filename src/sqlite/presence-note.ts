@@ -30,31 +30,39 @@ function notePath(databasePath: string): string {
   return besideDatabase(databasePath, "lock.json");
 }
 
-/** Leaves the note for whoever finds the presence lock taken. Replaces an earlier one, whose writer may have crashed. */
+/** Leaves the note for whoever finds the presence lock taken; those of others that are still alive stay beside it. */
 export function writePresenceNote(databasePath: string, note: PresenceNote): void {
-  const path = notePath(databasePath);
-  writeFileSync(`${path}.${note.pid}`, `${JSON.stringify(note)}\n`, { mode: 0o644 });
-  renameSync(`${path}.${note.pid}`, path);
+  writeNotes(databasePath, [...readPresenceNotes(databasePath).filter(({ pid }) => pid !== note.pid), note]);
 }
 
-/** Removes the note of this process; another one's stays. */
+/** Removes the note of this process; those of others stay. */
 export function removePresenceNote(databasePath: string, pid: number): void {
-  if (readNote(databasePath)?.pid === pid) rmSync(notePath(databasePath), { force: true });
+  const notes = readNotes(databasePath);
+  const others = notes.filter((note) => note.pid !== pid);
+  if (others.length === notes.length) return;
+  if (others.length > 0) writeNotes(databasePath, others);
+  else rmSync(notePath(databasePath), { force: true });
 }
 
-/** The note about a process that is still alive; undefined when there is none, as in the moment before it wrote one. */
-export function readPresenceNote(databasePath: string): PresenceNote | undefined {
-  const note = readNote(databasePath);
-  return note !== undefined && isAlive(note.pid) ? note : undefined;
+/** The notes of processes that are still alive; none in the moment before one wrote its own. */
+export function readPresenceNotes(databasePath: string): PresenceNote[] {
+  return readNotes(databasePath).filter(({ pid }) => isAlive(pid));
 }
 
-function readNote(databasePath: string): PresenceNote | undefined {
+function writeNotes(databasePath: string, notes: readonly PresenceNote[]): void {
+  const path = notePath(databasePath);
+  // Two that write at the same moment can lose a note, and with it a name; never a lock.
+  writeFileSync(`${path}.${process.pid}`, `${JSON.stringify(notes)}\n`, { mode: 0o644 });
+  renameSync(`${path}.${process.pid}`, path);
+}
+
+function readNotes(databasePath: string): PresenceNote[] {
   try {
-    const note: unknown = JSON.parse(readFileSync(notePath(databasePath), "utf8"));
-    return isNote(note) ? note : undefined;
+    const notes: unknown = JSON.parse(readFileSync(notePath(databasePath), "utf8"));
+    return Array.isArray(notes) ? notes.filter(isNote) : [];
   } catch {
     // Missing, or not ours: then there is no name to tell.
-    return undefined;
+    return [];
   }
 }
 

@@ -8,7 +8,7 @@ import { DriverError } from "../errors.js";
 import { monotonicMs } from "../observability/clock.js";
 import { type Connection, openConnection, setPragma } from "../sqlite/connection.js";
 import { fromSqliteError } from "../sqlite/errors.js";
-import { acquirePresence } from "../sqlite/presence-lock.js";
+import { acquireDriverPresence } from "../sqlite/presence-lock.js";
 import { CommitFailedError, GroupCommit, type Outcome, type PendingWrite } from "./group-commit.js";
 import { announce, exitWorker, type WorkerCall, WorkerHost, workerOptions } from "./host.js";
 import { LockWait, lockedOut } from "./lock-wait.js";
@@ -294,8 +294,14 @@ function open(): void {
 
 await announce(host, async () => {
   assertStatementGateWorks();
-  const presence = await acquirePresence(databasePath, "shared", PRESENCE_WAIT_MS);
+  const presence = await acquireDriverPresence(databasePath, PRESENCE_WAIT_MS);
   process.once("exit", () => presence.release());
+  if (presence.otherDriver !== null) {
+    host.log(
+      "warn",
+      `the database is also open in ${presence.otherDriver}: both serve it, and their writes take turns`,
+    );
+  }
   open();
   const foundCommitSeq = session.tables.commitSeq().toString();
   const info: WriterInfo = {

@@ -10,6 +10,8 @@ import {
   HealthCheckResponseSchema,
 } from "../../gen/grpc/health/v1/health_pb.js";
 import { createClient } from "../../src/client/client.js";
+import { BUILT_IN_SCHEMA } from "../../src/schema/built-in-schema.js";
+import { runConfigCli } from "../support/config-cli.js";
 import { runScript } from "../support/program.js";
 import { useTempFolder } from "../support/temp-folder.js";
 import { beside, DATABASE, DriverProcess, killDrivers, PROGRAM } from "./driver-process.js";
@@ -87,21 +89,87 @@ describe("a driver that serves", () => {
     assert.equal(max, 3_000_000);
   });
 
-  it("shares a database with a second driver, but not its socket", async () => {
-    const first = await DriverProcess.start(inFolder());
-    const refused = await runScript(PROGRAM, ["serve", "--db", DATABASE], { cwd: inFolder() });
-    assert.equal(refused.exitCode, 1);
-    assert.match(refused.stderr, /^error: Cannot listen on \S+a\.db\.sock: another process does\. .+\n$/);
+  describe("beside a second driver of its database", () => {
+    const startSecond = () =>
+      DriverProcess.start(inFolder(), {
+        args: ["--listen", `unix:${inFolder("second.sock")}`, "--lock-timeout", "1s"],
+      });
 
-    const second = await DriverProcess.start(inFolder(), { args: ["--listen", `unix:${inFolder("second.sock")}`] });
-    await second.execute("CREATE TABLE t (x)");
-    const writes = [first, second].flatMap((driver) =>
-      Array.from({ length: 50 }, (_, i) => driver.execute("INSERT INTO t VALUES (?)", i)),
-    );
-    await Promise.all(writes);
-    for (const driver of [first, second]) assert.deepEqual(await driver.values("SELECT count(*) FROM t"), [100n]);
-    assert.equal((await first.stop()).exitCode, 0);
-    assert.deepEqual(await second.values("SELECT count(*) FROM t"), [100n]);
+    it("does not share its socket", async () => {
+      await DriverProcess.start(inFolder());
+      const refused = await runScript(PROGRAM, ["serve", "--db", DATABASE], { cwd: inFolder() });
+      assert.equal(refused.exitCode, 1);
+      assert.match(refused.stderr, /^error: Cannot listen on \S+a\.db\.sock: another process does\. .+\n$/m);
+    });
+
+    it("is named by it in a warning, and both keep rows, commit numbers, request ids and leases right", async () => {
+      const first = await DriverProcess.start(inFolder());
+      const second = await startSecond();
+      const warning = await second.logged("the database is also open in");
+      assert.equal(warning.level, "warn");
+      assert.match(String(warning.msg), new RegExp(`a driver \\(pid ${first.program.child.pid}, listening on unix:`));
+
+      await second.execute("CREATE TABLE t (x)");
+      const drivers = [first, second];
+      const commits = await Promise.all(
+        drivers.map(async (driver) => {
+          const numbers: bigint[] = [];
+          for (let i = 0; i < 60; i++) numbers.push((await driver.execute("INSERT INTO t VALUES (?)", i)).commitSeq);
+          return numbers;
+        }),
+      );
+      for (const numbers of commits) {
+        assert.deepEqual(
+          numbers,
+          [...numbers].sort((a, b) => Number(a - b)),
+        );
+      }
+      assert.equal(new Set(commits.flat()).size, 120, "two commits have the same number");
+
+      const answers = await Promise.all(
+        Array.from({ length: 40 }, (_, i) =>
+          drivers[i % 2]?.client.execute({ sql: "INSERT INTO t VALUES ('once')", requestId: `${i >> 2}` }),
+        ),
+      );
+      for (const [i, answer] of answers.entries()) assert.deepEqual(answer, answers[i & ~3]);
+      await failsWith("REQUEST_ID_REUSED", second.client.execute({ sql: "DELETE FROM t", requestId: "0" }));
+      for (const driver of drivers) assert.deepEqual(await driver.values("SELECT count(*) FROM t"), [130n]);
+
+      const { transactionId } = await first.client.beginTransaction({});
+      await first.client.execute({ sql: "DELETE FROM t", transactionId });
+      await failsWith("DATABASE_BUSY", second.execute("INSERT INTO t VALUES (1)"));
+      assert.deepEqual(await second.values("SELECT count(*) FROM t"), [130n]);
+      await first.client.commitTransaction({ transactionId });
+      await second.execute("INSERT INTO t VALUES (1)");
+      assert.deepEqual(await first.values("SELECT count(*) FROM t"), [1n]);
+
+      // The first one knows of no other; when it is gone, the second one is named.
+      const { exitCode, stderr } = await first.stop();
+      assert.equal(exitCode, 0);
+      assert.doesNotMatch(stderr, /also open/);
+      const refused = await runConfigCli(["schema", "--db", second.databasePath]);
+      assert.equal(refused.exitCode, 4);
+      assert.match(refused.stderr, new RegExp(`open in a driver \\(pid ${second.program.child.pid}, `));
+      assert.deepEqual(await second.values("SELECT count(*) FROM t"), [1n]);
+    });
+
+    it("that connects at the same moment heals an interrupted migration once", async () => {
+      beside(inFolder(DATABASE), (connection) => {
+        connection.exec(BUILT_IN_SCHEMA);
+        connection.exec("INSERT INTO projects (id, root_path) VALUES ('p', '/p')");
+        connection.exec("INSERT INTO files (id, project_id, path) VALUES (7, 'p', '/p/a.py')");
+        connection.exec("ALTER TABLE files RENAME TO temp_files");
+      });
+      const drivers = await Promise.all([DriverProcess.start(inFolder()), startSecond()]);
+      for (const driver of drivers) {
+        assert.deepEqual(await driver.values("SELECT id FROM files"), [7n]);
+        assert.deepEqual((await driver.client.getDriverInfo({})).unresolvedTables, []);
+      }
+      const logs = await Promise.all(drivers.map(async (driver) => (await driver.stop()).stderr));
+      const count = (pattern: RegExp) => logs.filter((log) => pattern.test(log)).length;
+      assert.equal(count(/\[recovery\] files is missing and temp_files exists/), 1);
+      assert.equal(count(/also open in/), 1);
+    });
   });
 
   describe("that cannot start", () => {

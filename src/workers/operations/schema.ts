@@ -94,7 +94,8 @@ export const getTableInfo: UnaryOperation = ({ connection }, bytes) => {
 };
 
 /** Creates what is missing of the wanted schema, in a transaction of its own, and says what else differs. */
-export const syncSchema: ExclusiveOperation = ({ connection, schema, tables }, bytes) => {
+export const syncSchema: ExclusiveOperation = (session, bytes) => {
+  const { connection, schema } = session;
   const { schemaSql = BUILT_IN_SCHEMA } = decodeRequest(SyncSchemaRequestSchema, bytes);
   if (mentionsDriverTable(schemaSql)) {
     throw new DriverError("STATEMENT_NOT_ALLOWED", "A schema may not mention the driver's own tables.", {
@@ -104,8 +105,8 @@ export const syncSchema: ExclusiveOperation = ({ connection, schema, tables }, b
   assertDefinitionAllowed(schemaSql);
   return onDatabase(() => {
     const { createdTables, createdObjects } = schema.createMissing(schemaSql);
-    const commitSeq = createdTables.length + createdObjects.length > 0 ? tables.commitSeq() + 1n : 0n;
-    if (commitSeq > 0n) tables.setCommitSeq(commitSeq);
+    const hasCreated = createdTables.length + createdObjects.length > 0;
+    const commitSeq = hasCreated ? session.commitAlone(() => session.commitSeq) : 0n;
     const drift = schemaDriftMessages(compareSchemas(inspectSchema(connection), wantedModel(schemaSql)));
     return toBinary(
       SyncSchemaResponseSchema,

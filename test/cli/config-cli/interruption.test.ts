@@ -4,7 +4,7 @@ import { copyFileSync, existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Connection, openConnection } from "../../../src/sqlite/connection.js";
 import { acquirePresence } from "../../../src/sqlite/presence-lock.js";
-import { readPresenceNote } from "../../../src/sqlite/presence-note.js";
+import { readPresenceNotes } from "../../../src/sqlite/presence-note.js";
 import { startConfigCli } from "../../support/config-cli.js";
 import { scratchDirectory } from "../../support/scratch.js";
 import { type Snapshot, snapshot } from "../../support/snapshot.js";
@@ -48,7 +48,7 @@ describe("config_cli schema, interrupted", function () {
         await running.waitFor("stdout", /rebuild table files/);
         await untilLocked(path);
         const pid = running.child.pid ?? 0;
-        const worker = readPresenceNote(path)?.pid ?? 0;
+        const worker = readPresenceNotes(path)[0]?.pid ?? 0;
         const receiver = { itself: pid, "its process group": -pid, "the process that does the work": worker }[target];
         process.kill(receiver, signal);
         const startedAt = performance.now();

@@ -6,7 +6,7 @@ import { fromValue } from "../../../src/client/values.js";
 import { BUILT_IN_SCHEMA } from "../../../src/schema/built-in-schema.js";
 import { openConnection } from "../../../src/sqlite/connection.js";
 import { acquirePresence } from "../../../src/sqlite/presence-lock.js";
-import { readPresenceNote } from "../../../src/sqlite/presence-note.js";
+import { readPresenceNotes } from "../../../src/sqlite/presence-note.js";
 import { runConfigCli, startConfigCli } from "../../support/config-cli.js";
 import { type RunningProgram, startProgram } from "../../support/program.js";
 import { useTempFolder } from "../../support/temp-folder.js";
@@ -73,7 +73,7 @@ describe("the presence of a driver", function () {
       driver.child.kill(signal);
       await driver.ended;
       await assertReleased();
-      assert.equal(readPresenceNote(path), undefined);
+      assert.deepEqual(readPresenceNotes(path), []);
     }
     assert.equal((await runConfigCli(migrate())).exitCode, 0);
   });

@@ -46,20 +46,27 @@ export const STREAM_WINDOW = 2;
 
 const EMPTY = Buffer.alloc(0);
 
-/** One end of the channel. `onFrame` is called for each received frame, in order. */
+/**
+ * One end of the channel. `onFrame` is called for each received frame, in order, for at most `framesPerTurn` in one turn of the
+ * event loop.
+ */
 export class Channel {
   readonly #stream: Duplex;
   readonly #onFrame: (frame: Frame) => void;
+  readonly #framesPerTurn: number;
   #outgoing: Uint8Array[] = [];
   #outgoingBytes = 0;
   #received: Buffer[] = [];
   #receivedBytes = 0;
   /** Bytes that must be there before the next frame is whole. */
   #neededBytes = HEADER_BYTES;
+  /** Whole frames wait for the next turn. */
+  #isBehind = false;
 
-  constructor(stream: Duplex, onFrame: (frame: Frame) => void) {
+  constructor(stream: Duplex, onFrame: (frame: Frame) => void, framesPerTurn = Number.POSITIVE_INFINITY) {
     this.#stream = stream;
     this.#onFrame = onFrame;
+    this.#framesPerTurn = framesPerTurn;
     stream.on("data", (chunk: Buffer) => this.#receive(chunk));
   }
 
@@ -91,26 +98,46 @@ export class Channel {
     if (!this.#stream.destroyed) this.#stream.write(bytes);
   }
 
+  /** Hands over now what was received; for the time when no turn must be waited for, because the other end is gone. */
+  drain(): void {
+    this.#handOver(Number.POSITIVE_INFINITY);
+  }
+
   #receive(chunk: Buffer): void {
     this.#received.push(chunk);
     this.#receivedBytes += chunk.length;
+    if (!this.#isBehind) this.#handOver(this.#framesPerTurn);
+  }
+
+  #handOver(maxFrames: number): void {
+    this.#isBehind = false;
     // A large frame arrives in many chunks: joined once, when it is whole.
     if (this.#receivedBytes < this.#neededBytes) return;
-    let bytes = this.#received.length === 1 ? chunk : Buffer.concat(this.#received);
+    const [first, ...others] = this.#received;
+    if (first === undefined) return;
+    const bytes = others.length === 0 ? first : Buffer.concat(this.#received);
+    let start = 0;
+    let frames = 0;
     this.#neededBytes = HEADER_BYTES;
-    while (bytes.length >= HEADER_BYTES) {
-      const end = HEADER_BYTES + bytes.readUInt32LE(0);
+    while (bytes.length - start >= HEADER_BYTES) {
+      const payloadStart = start + HEADER_BYTES;
+      const end = payloadStart + bytes.readUInt32LE(start);
       if (bytes.length < end) {
-        this.#neededBytes = end;
+        this.#neededBytes = end - start;
         break;
       }
-      const callId = bytes.readUInt32LE(4);
-      const kind = bytes.readUInt8(8) as FrameKind;
-      this.#onFrame({ callId, kind, payload: bytes.subarray(HEADER_BYTES, end) });
-      bytes = bytes.subarray(end);
+      if (frames++ === maxFrames) {
+        this.#isBehind = true;
+        setImmediate(() => this.#handOver(this.#framesPerTurn));
+        break;
+      }
+      const callId = bytes.readUInt32LE(start + 4);
+      const kind = bytes.readUInt8(start + 8) as FrameKind;
+      this.#onFrame({ callId, kind, payload: bytes.subarray(payloadStart, end) });
+      start = end;
     }
-    this.#received = bytes.length === 0 ? [] : [bytes];
-    this.#receivedBytes = bytes.length;
+    this.#received = start === bytes.length ? [] : [bytes.subarray(start)];
+    this.#receivedBytes = bytes.length - start;
   }
 }
 

@@ -20,20 +20,26 @@ export interface DatabaseWorkerOptions {
   readonly limits: WorkerLimits;
 }
 
+/** So long calls are taken in one turn of the event loop, in milliseconds; then others are let in, and cancellations heard. */
+const TURN_MS = 1;
+
 let session: Session;
 const queue: WorkerCall[] = [];
-/** One call a turn of the event loop: its answer leaves before the next call, which may not end, is begun. */
-const schedule = oncePerTurn(runNext);
+const schedule = oncePerTurn(runQueue);
 const host = new WorkerHost(queuedCalls(queue, schedule, () => streams));
 const streams: StreamRunner = new StreamRunner(host, schedule);
 
-function runNext(): void {
-  if (streams.isBusy) return;
-  const call = queue.shift();
-  if (call === undefined) return;
-  const stream = STREAM_OPERATIONS[call.operation];
-  if (stream !== undefined) streams.start(session, call, stream);
-  else runUnary(call);
+function runQueue(): void {
+  const endMs = monotonicMs() + TURN_MS;
+  do {
+    const call = streams.isBusy ? undefined : queue.shift();
+    if (call === undefined) return;
+    const stream = STREAM_OPERATIONS[call.operation];
+    if (stream !== undefined) streams.start(session, call, stream);
+    else runUnary(call);
+    // The next call may not end.
+    host.flush();
+  } while (monotonicMs() < endMs);
   if (queue.length > 0) schedule();
 }
 

@@ -7,6 +7,12 @@ import type { WorkerEvent } from "./events.js";
 import { openStatusFile, readStatus, type WorkerStatus } from "./status-file.js";
 import { MAX_CALL_ID } from "./watchdog.js";
 
+/**
+ * Answers that are passed on in one turn of the event loop. A commit answers many calls at once; the first of them leave, and
+ * their clients go on, while the others are still being passed on.
+ */
+const ANSWERS_PER_TURN = 32;
+
 /** The kinds of worker process; each is an entry file of this folder. */
 export type WorkerKind = "writer" | "reader" | "parser";
 
@@ -101,10 +107,11 @@ export class WorkerProcess {
     });
     this.#stream = this.#child.stdio[3] as Duplex;
     this.#stream.on("error", () => undefined); // 'exit' tells the same, with the reason.
-    this.#channel = new Channel(this.#stream, (frame) => this.#receive(frame));
+    this.#channel = new Channel(this.#stream, (frame) => this.#receive(frame), ANSWERS_PER_TURN);
     this.exited = new Promise((resolve) => {
       const onGone = (how: string): void => {
         if (!this.#isAlive) return;
+        this.#channel.drain();
         this.#isAlive = false;
         this.#failOutstanding(readStatus(statusFd), how);
         closeSync(statusFd);

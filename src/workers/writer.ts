@@ -159,8 +159,10 @@ function putBack(calls: readonly WorkerCall[]): void {
   queue.unshift(...waiting);
 }
 
+/** The answers leave now: they need not wait for a checkpoint or for the next batch. */
 function committed(): void {
   host.event({ type: "committed", commitSeq: session.tables.commitSeq().toString() });
+  host.flush();
 }
 
 /** The open interactive transaction: its calls run one by one, each in a savepoint. */
@@ -256,8 +258,6 @@ function checkpointWhenDue(pages: number): void {
   try {
     const [progress] = session.connection.pragma("wal_checkpoint(NOOP)") as { log: number; checkpointed: number }[];
     if (progress === undefined || progress.log - progress.checkpointed < pages) return;
-    // The answers need not wait for the copying.
-    host.flush();
     session.connection.pragma("wal_checkpoint(PASSIVE)");
     if (walBytes() > limits.maxWalBytes) truncateWal(session.connection);
   } catch (thrown) {

@@ -52,6 +52,25 @@ describe("Channel", () => {
     );
   });
 
+  it("hands over so many frames in a turn, all in order, and the rest at once when it is drained", async () => {
+    const wire = new Wire();
+    const sender = new Channel(wire, () => undefined);
+    for (let callId = 1; callId <= 10; callId++) sender.send(callId, FrameKind.RESPONSE, Buffer.from([callId]));
+    sender.flush();
+    const received: number[] = [];
+    const receiver = new Channel(wire, ({ callId }) => received.push(callId), 3);
+    const [bytes = Buffer.alloc(0)] = wire.written;
+    wire.emit("data", bytes.subarray(0, 60));
+    wire.emit("data", bytes.subarray(60));
+    assert.deepEqual(received, [1, 2, 3]);
+    await new Promise(setImmediate);
+    assert.deepEqual(received, [1, 2, 3, 4, 5, 6]);
+    receiver.drain();
+    assert.deepEqual(received, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+    await new Promise(setImmediate);
+    assert.equal(received.length, 10);
+  });
+
   it("writes what is sent in one turn at once, and knows how much has not left", async () => {
     const wire = new Wire();
     const channel = new Channel(wire, () => undefined);

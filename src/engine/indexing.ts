@@ -31,8 +31,10 @@ import type { Writer } from "./writer.js";
 
 /** Files that one parser is given at a time. */
 const CHUNK_FILES = 16;
+/** Chunks that a parser has, so that one lies ready when another is done. */
+const CHUNKS_PER_PARSER = 2;
 /** Files whose rows may wait for the writer; a parser that is further ahead only fills memory. */
-const MAX_UNSTORED_FILES = 96;
+const MAX_UNSTORED_FILES = 192;
 /** Time between two progress messages, in milliseconds. */
 const PROGRESS_INTERVAL_MS = 100;
 /** How often one IndexProject looks for files again that were gone when it looked first, and are back when it ends. */
@@ -176,7 +178,7 @@ export class Indexing {
   async #indexAll({ paths, ...wish }: IndexFilesRequest, run: ProjectRun, context: CallContext): Promise<void> {
     let next = 0;
     const unstored = new Set<Promise<void>>();
-    const batcher = new StoreBatcher((payload) => this.#writer.write("storeFile", payload, context));
+    const batcher = new StoreBatcher((operation, request) => this.#writer.write(operation, request, context));
     const work = async (): Promise<void> => {
       while (next < paths.length) {
         const chunk = paths.slice(next, next + CHUNK_FILES);
@@ -189,11 +191,12 @@ export class Indexing {
           // Awaited below, unless another file's failure ends the run first.
           storing.catch(() => undefined);
           unstored.add(storing);
-          while (unstored.size >= MAX_UNSTORED_FILES) await Promise.race(unstored);
+          while (unstored.size >= MAX_UNSTORED_FILES) await unstored.values().next().value;
         }
       }
     };
-    await Promise.all(Array.from({ length: this.#parsers.max }, work));
+    await Promise.all(Array.from({ length: this.#parsers.max * CHUNKS_PER_PARSER }, work));
+    batcher.flush();
     await Promise.all(unstored);
   }
 

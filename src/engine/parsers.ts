@@ -1,7 +1,7 @@
 import { DriverError } from "../errors.js";
 import type { IndexingErrorType } from "../indexer/entities.js";
 import {
-  decodeFileResult,
+  decodeFileResults,
   decodeMessage,
   encodeMessage,
   type FileFailure,
@@ -76,8 +76,11 @@ export class Parsers {
       try {
         const results = this.#leastBusy().stream("indexFiles", encodeMessage({ ...request, paths }), context);
         for await (const message of results) {
-          yield { path: paths[done] ?? "", ...decodeFileResult(message) };
-          done++;
+          for (const result of decodeFileResults(message)) {
+            const path = paths[done] ?? "";
+            done++;
+            yield { path, ...result };
+          }
         }
         return;
       } catch (error) {

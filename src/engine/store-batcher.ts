@@ -1,43 +1,65 @@
+import { decodeMessage, encodeMessage } from "../workers/index-messages.js";
+
 /** Files that are stored in one commit at most. */
-const MAX_FILES = 32;
+const MAX_FILES = 64;
 /** Bytes that wait at most; a parsed file is about three times as large as its source. */
-const MAX_BYTES = 8 * 1024 * 1024;
+const MAX_BYTES = 4 * 1024 * 1024;
 /** How long the first of them waits for others, in milliseconds. */
-const MAX_WAIT_MS = 50;
+const MAX_WAIT_MS = 250;
+
+/** Runs an operation of the writer; resolves with its answer once that is on disk. */
+export type Write = (operation: "storeFile" | "storeFiles", request: Uint8Array) => Promise<Uint8Array>;
+
+interface WaitingFile {
+  readonly payload: Uint8Array;
+  readonly resolve: (response: Uint8Array | Promise<Uint8Array>) => void;
+}
 
 /**
  * Holds the files of an IndexProject back for a moment, so that many share a commit: the writer stores a file faster than a
- * parser makes the next one, and would otherwise pay an fsync for each.
+ * parser makes the next one, and would otherwise pay an fsync, and pages of the same indexes, for each.
  */
 export class StoreBatcher {
-  readonly #write: (payload: Uint8Array) => Promise<Buffer>;
-  #waiting: (() => void)[] = [];
+  readonly #write: Write;
+  #waiting: WaitingFile[] = [];
   #bytes = 0;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(write: (payload: Uint8Array) => Promise<Buffer>) {
+  constructor(write: Write) {
     this.#write = write;
   }
 
-  /** Resolves with the writer's answer once the file is on disk. */
-  store(payload: Uint8Array): Promise<Buffer> {
-    return new Promise((resolve, reject) => {
-      this.#waiting.push(() => {
-        this.#write(payload).then(resolve, reject);
-      });
+  /** Resolves with the encoded `IndexFileResponse` once the file is on disk. */
+  store(payload: Uint8Array): Promise<Uint8Array> {
+    return new Promise((resolve) => {
+      this.#waiting.push({ payload, resolve });
       this.#bytes += payload.length;
-      if (this.#waiting.length >= MAX_FILES || this.#bytes >= MAX_BYTES) this.#flush();
-      else this.#timer ??= setTimeout(() => this.#flush(), MAX_WAIT_MS);
+      if (this.#waiting.length >= MAX_FILES || this.#bytes >= MAX_BYTES) this.flush();
+      else this.#timer ??= setTimeout(() => this.flush(), MAX_WAIT_MS);
     });
   }
 
-  /** Writes that are sent in one turn of the event loop arrive together and share a commit. */
-  #flush(): void {
+  /** Stores what waits now: nothing more is to come soon. */
+  flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    const waiting = this.#waiting;
+    const files = this.#waiting;
     this.#waiting = [];
     this.#bytes = 0;
-    for (const send of waiting) send();
+    if (files.length > 0) void this.#storeAll(files);
+  }
+
+  /** All in one write; when that fails, each in one of its own, so that a file fails alone. */
+  async #storeAll(files: readonly WaitingFile[]): Promise<void> {
+    let responses: Uint8Array[] = [];
+    try {
+      const request = encodeMessage(files.map(({ payload }) => payload));
+      responses = decodeMessage<Uint8Array[]>(await this.#write("storeFiles", request));
+    } catch {
+      // Whatever it was, each file meets it again by itself, or does not.
+    }
+    for (const [index, { payload, resolve }] of files.entries()) {
+      resolve(responses[index] ?? this.#write("storeFile", payload));
+    }
   }
 }

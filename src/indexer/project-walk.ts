@@ -1,5 +1,4 @@
-import { lstatSync } from "node:fs";
-import { lstat, readdir, readFile } from "node:fs/promises";
+import { lstatSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import ignore, { type Ignore } from "ignore";
 
@@ -9,9 +8,6 @@ export interface WalkedFile {
   readonly path: string;
   /** From the root directory, divided by `/`. */
   readonly relativePath: string;
-  /** In bytes. */
-  readonly size: number;
-  readonly mtimeMs: number;
 }
 
 /** A directory, file or rule file that could not be read; the walk goes on without it. */
@@ -48,11 +44,11 @@ interface Rules {
  * @param root absolute, links resolved
  * @throws the error of the operating system when `root` itself cannot be read
  */
-export async function* walkProject(root: string): AsyncGenerator<WalkedFile | UnreadablePath> {
-  await readdir(root);
+export function* walkProject(root: string): Generator<WalkedFile | UnreadablePath> {
+  readdirSync(root);
   const matcher = ignore().add([...DEFAULT_RULES]);
   try {
-    matcher.add(await readFile(join(root, ".git", "info", "exclude"), "utf8"));
+    matcher.add(readFileSync(join(root, ".git", "info", "exclude"), "utf8"));
   } catch (error) {
     if (!isAbsent(error)) yield unreadable(root, ".git/info/exclude", error);
   }
@@ -68,15 +64,15 @@ export function isFileThere(path: string): boolean {
   }
 }
 
-async function* walkDirectory(
+function* walkDirectory(
   root: string,
   base: string,
   outerRules: readonly Rules[],
-): AsyncGenerator<WalkedFile | UnreadablePath> {
+): Generator<WalkedFile | UnreadablePath> {
   let rules = outerRules;
   let names: { name: string; isDirectory: boolean }[];
   try {
-    const entries = await readdir(join(root, base), { withFileTypes: true });
+    const entries = readdirSync(join(root, base), { withFileTypes: true });
     names = entries
       .filter((entry) => entry.isFile() || (entry.isDirectory() && !NEVER_WALKED.has(entry.name)))
       .map((entry) => ({ name: entry.name, isDirectory: entry.isDirectory() }))
@@ -87,29 +83,16 @@ async function* walkDirectory(
   }
   if (names.some(({ name, isDirectory }) => name === ".gitignore" && !isDirectory)) {
     try {
-      rules = [...outerRules, { base, matcher: ignore().add(await readFile(join(root, base, ".gitignore"), "utf8")) }];
+      rules = [...outerRules, { base, matcher: ignore().add(readFileSync(join(root, base, ".gitignore"), "utf8")) }];
     } catch (error) {
       yield unreadable(root, `${base}.gitignore`, error);
     }
   }
-  const kept = names.filter(({ name, isDirectory }) => !isIgnored(`${base}${name}${isDirectory ? "/" : ""}`, rules));
-  // All at once: the kernel answers faster than one await after the other asks.
-  const stats = await Promise.allSettled(
-    kept.map(({ name, isDirectory }) => (isDirectory ? null : lstat(join(root, base, name)))),
-  );
-  for (const [index, { name, isDirectory }] of kept.entries()) {
+  for (const { name, isDirectory } of names) {
     const relativePath = `${base}${name}`;
-    if (isDirectory) {
-      yield* walkDirectory(root, `${relativePath}/`, rules);
-      continue;
-    }
-    const stat = stats[index];
-    if (stat?.status === "rejected") yield unreadable(root, relativePath, stat.reason);
-    // It may have become something else since its directory was read.
-    else if (stat?.value?.isFile()) {
-      const { size, mtimeMs } = stat.value;
-      yield { kind: "file", path: join(root, relativePath), relativePath, size, mtimeMs };
-    }
+    if (isIgnored(`${relativePath}${isDirectory ? "/" : ""}`, rules)) continue;
+    if (isDirectory) yield* walkDirectory(root, `${relativePath}/`, rules);
+    else yield { kind: "file", path: join(root, relativePath), relativePath };
   }
 }
 

@@ -39,12 +39,13 @@ export const FrameKind = {
 export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind];
 
 /**
- * How many messages of a stream may be on their way: one is sent while the next is made. A stream starts with so many, so that a
- * PULL only ever concerns a stream that runs.
+ * How many messages of a stream may be on their way: some are sent while the next is made, and the worker need not wait when the
+ * main process is held up for a moment. A stream starts with so many, so that a PULL only ever concerns a stream that runs.
  */
-export const STREAM_WINDOW = 2;
+export const STREAM_WINDOW = 4;
 
-const EMPTY = Buffer.alloc(0);
+/** From this size on a part of a frame leaves as it is; smaller ones are copied into one piece. */
+const LARGE_PART_BYTES = 16 * 1024;
 
 /**
  * One end of the channel. `onFrame` is called for each received frame, in order, for at most `framesPerTurn` in one turn of the
@@ -70,14 +71,16 @@ export class Channel {
     stream.on("data", (chunk: Buffer) => this.#receive(chunk));
   }
 
-  send(callId: number, kind: FrameKind, payload: Uint8Array = EMPTY): void {
+  /** Sends one frame; its payload is `parts` one after the other, which must not change afterwards. */
+  send(callId: number, kind: FrameKind, ...parts: readonly Uint8Array[]): void {
+    const payloadBytes = parts.reduce((sum, { length }) => sum + length, 0);
     const header = Buffer.allocUnsafe(HEADER_BYTES);
-    header.writeUInt32LE(payload.length, 0);
+    header.writeUInt32LE(payloadBytes, 0);
     header.writeUInt32LE(callId, 4);
     header.writeUInt8(kind, 8);
     if (this.#outgoing.length === 0) setImmediate(() => this.flush());
-    this.#outgoing.push(header, payload);
-    this.#outgoingBytes += HEADER_BYTES + payload.length;
+    this.#outgoing.push(header, ...parts);
+    this.#outgoingBytes += HEADER_BYTES + payloadBytes;
   }
 
   sendJson(callId: number, kind: FrameKind, value: unknown): void {
@@ -91,11 +94,21 @@ export class Channel {
 
   /** Hands what was sent so far to the operating system now, as far as it takes it. */
   flush(): void {
-    if (this.#outgoing.length === 0) return;
-    const bytes = Buffer.concat(this.#outgoing);
+    const parts = this.#outgoing;
+    if (parts.length === 0) return;
     this.#outgoing = [];
     this.#outgoingBytes = 0;
-    if (!this.#stream.destroyed) this.#stream.write(bytes);
+    if (this.#stream.destroyed) return;
+    this.#stream.cork();
+    let firstSmall = 0;
+    for (const [index, part] of parts.entries()) {
+      if (part.length < LARGE_PART_BYTES) continue;
+      if (index > firstSmall) this.#stream.write(Buffer.concat(parts.slice(firstSmall, index)));
+      this.#stream.write(part);
+      firstSmall = index + 1;
+    }
+    if (firstSmall < parts.length) this.#stream.write(Buffer.concat(parts.slice(firstSmall)));
+    this.#stream.uncork();
   }
 
   /** Hands over now what was received; for the time when no turn must be waited for, because the other end is gone. */
@@ -151,14 +164,13 @@ export interface CallHeader {
 
 const DEADLINE_BYTES = 8;
 
-export function encodeCall({ operation, deadlineMs }: CallHeader, request: Uint8Array): Buffer {
-  const nameBytes = operation.length;
-  const payload = Buffer.allocUnsafe(DEADLINE_BYTES + 1 + nameBytes + request.length);
-  payload.writeDoubleLE(deadlineMs, 0);
-  payload.writeUInt8(nameBytes, DEADLINE_BYTES);
-  payload.write(operation, DEADLINE_BYTES + 1, "latin1");
-  payload.set(request, DEADLINE_BYTES + 1 + nameBytes);
-  return payload;
+/** What comes before the request in the payload of a CALL frame. */
+export function encodeCallHeader({ operation, deadlineMs }: CallHeader): Buffer {
+  const header = Buffer.allocUnsafe(DEADLINE_BYTES + 1 + operation.length);
+  header.writeDoubleLE(deadlineMs, 0);
+  header.writeUInt8(operation.length, DEADLINE_BYTES);
+  header.write(operation, DEADLINE_BYTES + 1, "latin1");
+  return header;
 }
 
 export function decodeCall(payload: Buffer): CallHeader & { readonly request: Buffer } {

@@ -41,14 +41,14 @@ export class CommitFailedError extends Error {
 
 type Attempt =
   | { readonly kind: "committed"; readonly outcomes: Map<number, Outcome> }
-  /** SQLite ended the whole transaction while it ran this write; the others were undone with it. */
+  /** The whole transaction ended while this write ran; the others were undone with it. */
   | { readonly kind: "interrupted"; readonly culprit: PendingWrite; readonly error: DriverError }
   /** COMMIT was refused for a reason that one of the writes has given: a deferred foreign key, a full disk. */
   | { readonly kind: "refused"; readonly error: DriverError };
 
 /**
  * Runs many writes in one transaction and one fsync, each in a savepoint of its own, so that they fail alone and commit
- * together. Nothing may be acknowledged before `run` has returned.
+ * together; a single one is the whole transaction. Nothing may be acknowledged before `run` has returned.
  *
  * Subtle: `INSERT OR ROLLBACK`, `RAISE(ROLLBACK)`, a full disk and an I/O error end the *outer* transaction
  * (https://sqlite.org/lang_conflict.html); the next SAVEPOINT would then open, and commit, a transaction of its own. So
@@ -61,6 +61,7 @@ export class GroupCommit {
   readonly #failpoints: Failpoints;
   readonly #begin: Statement;
   readonly #commit: Statement;
+  readonly #rollback: Statement;
   readonly #savepoint: Statement;
   readonly #release: Statement;
   readonly #rollbackTo: Statement;
@@ -73,6 +74,7 @@ export class GroupCommit {
     this.#failpoints = failpoints;
     this.#begin = connection.prepare("BEGIN IMMEDIATE");
     this.#commit = connection.prepare("COMMIT");
+    this.#rollback = connection.prepare("ROLLBACK");
     this.#savepoint = connection.prepare("SAVEPOINT request");
     this.#release = connection.prepare("RELEASE request");
     this.#rollbackTo = connection.prepare("ROLLBACK TO request");
@@ -120,21 +122,48 @@ export class GroupCommit {
    * @throws DriverError why it failed; `connection.inTransaction` then tells whether the transaction survived.
    */
   runInTransaction(write: PendingWrite): Uint8Array {
+    return this.#guarded(write, () => {
+      this.#savepoint.run();
+      try {
+        const response = this.#answer(write);
+        this.#release.run();
+        return response;
+      } catch (error) {
+        if (this.#session.connection.inTransaction) {
+          this.#rollbackTo.run();
+          this.#release.run();
+        }
+        throw error;
+      }
+    });
+  }
+
+  /**
+   * Runs the only write of the transaction that is open. It needs no savepoint, which would cost much where the write is a large
+   * one: SQLite copies every page that is changed inside a savepoint, and at the end of each statement walks the list of them.
+   *
+   * @throws DriverError why it failed; the transaction is then gone.
+   */
+  #runAlone(write: PendingWrite): Uint8Array {
+    return this.#guarded(write, () => {
+      try {
+        return this.#answer(write);
+      } catch (error) {
+        if (this.#session.connection.inTransaction) this.#rollback.run();
+        throw error;
+      }
+    });
+  }
+
+  #guarded(write: PendingWrite, run: () => Uint8Array): Uint8Array {
     const now = monotonicMs();
     if (now >= write.deadlineMs) {
       throw new DriverError("DEADLINE_EXCEEDED", "The deadline passed before the call was started; it did not run.");
     }
     this.#guard.enter(write.id, Math.min(write.deadlineMs, now + this.#session.limits.maxStatementMs));
     try {
-      this.#savepoint.run();
-      const response = this.#answer(write);
-      this.#release.run();
-      return response;
+      return run();
     } catch (error) {
-      if (this.#session.connection.inTransaction) {
-        this.#rollbackTo.run();
-        this.#release.run();
-      }
       throw explainMissingTable(this.#session.connection, error);
     } finally {
       this.#guard.leave();
@@ -179,9 +208,10 @@ export class GroupCommit {
     this.#session.commitSeq = commitSeq;
     const outcomes = new Map<number, Outcome>();
     let hasResponse = false;
+    const isAlone = writes.length === 1;
     for (const write of writes) {
       try {
-        outcomes.set(write.id, { response: this.runInTransaction(write) });
+        outcomes.set(write.id, { response: isAlone ? this.#runAlone(write) : this.runInTransaction(write) });
         hasResponse = true;
       } catch (thrown) {
         const error = DriverError.from(thrown);

@@ -63,8 +63,9 @@ export class WorkerHost {
     this.#channel.send(callId, FrameKind.RESPONSE, response);
   }
 
-  message(callId: number, message: Uint8Array): void {
-    this.#channel.send(callId, FrameKind.MESSAGE, message);
+  /** One message of a stream, in any number of parts. */
+  message(callId: number, ...parts: readonly Uint8Array[]): void {
+    this.#channel.send(callId, FrameKind.MESSAGE, ...parts);
   }
 
   end(callId: number): void {

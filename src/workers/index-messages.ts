@@ -107,25 +107,32 @@ export interface FileResult {
   readonly payload: Uint8Array;
 }
 
-const ResultOffset = { KIND: 0, BYTES_READ: 1, READ_MS: 7, FILE_BYTES: 15, FILE: 19 } as const;
+const ResultOffset = { KIND: 0, BYTES_READ: 1, READ_MS: 7, FILE_BYTES: 15, PAYLOAD_BYTES: 19, FILE: 23 } as const;
 
-export function encodeFileResult({ kind, bytesRead, readMs, file, payload }: FileResult): Buffer {
+/** The parts of a message, which may hold several results one after the other. */
+export function encodeFileResult({ kind, bytesRead, readMs, file, payload }: FileResult): Uint8Array[] {
   const fileBytes = Buffer.from(file);
-  const head = Buffer.alloc(ResultOffset.FILE);
+  const head = Buffer.allocUnsafe(ResultOffset.FILE);
   head.writeUInt8(kind, ResultOffset.KIND);
   head.writeUIntBE(bytesRead, ResultOffset.BYTES_READ, 6);
   head.writeDoubleBE(readMs, ResultOffset.READ_MS);
   head.writeUInt32BE(fileBytes.length, ResultOffset.FILE_BYTES);
-  return Buffer.concat([head, fileBytes, payload]);
+  head.writeUInt32BE(payload.length, ResultOffset.PAYLOAD_BYTES);
+  return [head, fileBytes, payload];
 }
 
-export function decodeFileResult(bytes: Buffer): FileResult {
-  const payloadStart = ResultOffset.FILE + bytes.readUInt32BE(ResultOffset.FILE_BYTES);
-  return {
-    kind: bytes.readUInt8(ResultOffset.KIND) as FileResultKind,
-    bytesRead: bytes.readUIntBE(ResultOffset.BYTES_READ, 6),
-    readMs: bytes.readDoubleBE(ResultOffset.READ_MS),
-    file: bytes.toString("utf8", ResultOffset.FILE, payloadStart),
-    payload: bytes.subarray(payloadStart),
-  };
+/** The results of one message. */
+export function* decodeFileResults(message: Buffer): Generator<FileResult> {
+  for (let rest = message; rest.length > 0; ) {
+    const payloadStart = ResultOffset.FILE + rest.readUInt32BE(ResultOffset.FILE_BYTES);
+    const end = payloadStart + rest.readUInt32BE(ResultOffset.PAYLOAD_BYTES);
+    yield {
+      kind: rest.readUInt8(ResultOffset.KIND) as FileResultKind,
+      bytesRead: rest.readUIntBE(ResultOffset.BYTES_READ, 6),
+      readMs: rest.readDoubleBE(ResultOffset.READ_MS),
+      file: rest.toString("utf8", ResultOffset.FILE, payloadStart),
+      payload: rest.subarray(payloadStart, end),
+    };
+    rest = rest.subarray(end);
+  }
 }

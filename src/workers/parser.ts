@@ -40,6 +40,9 @@ const HANG_GRACE_MS = 2_000;
 const SNIFFED_BYTES = 8_192;
 const EMPTY = Buffer.alloc(0);
 
+/** Results that nobody acts on: they leave with the next other one. A message for each would cost more than the file. */
+const WAITING_KINDS: ReadonlySet<FileResultKind> = new Set([FileResultKind.UNCHANGED, FileResultKind.SKIPPED]);
+
 /** Failures of one file, and what `indexing_errors` calls them; every other failure is the call's. */
 const ERROR_TYPE_OF_REASON: Partial<Record<Reason, IndexingErrorType>> = {
   FILE_NOT_FOUND: "io_error",
@@ -83,7 +86,7 @@ async function work(): Promise<void> {
   isWorking = true;
   for (let call = calls.shift(); call !== undefined; call = calls.shift()) {
     try {
-      if (call.operation === "scanProject") host.respond(call.id, await scanProject(call));
+      if (call.operation === "scanProject") host.respond(call.id, scanProject(call));
       else if (call.operation === "indexFiles") await indexFiles(call);
       else throw new DriverError("INTERNAL", `A parser has no operation ${call.operation}.`);
     } catch (error) {
@@ -97,19 +100,27 @@ async function work(): Promise<void> {
 
 async function indexFiles(call: WorkerCall): Promise<void> {
   const request = decodeMessage<IndexFilesRequest>(call.request);
+  let parts: Uint8Array[] = [];
   for (const [item, path] of request.paths.entries()) {
-    await creditFor(call.id);
     if (cancelled.has(call.id)) return;
     host.begin(call.id, item);
     host.guard.enter(call.id, monotonicMs() + limits.maxParseMs + HANG_GRACE_MS);
+    let result: FileResult;
     try {
-      host.message(call.id, encodeFileResult(await indexFile(request, path)));
+      result = await indexFile(request, path);
     } finally {
       host.guard.leave();
       host.rest();
     }
+    parts.push(...encodeFileResult(result));
+    const isLast = item === request.paths.length - 1;
+    if (!isLast && WAITING_KINDS.has(result.kind)) continue;
+    await creditFor(call.id);
+    if (cancelled.has(call.id)) return;
+    host.message(call.id, ...parts);
     // The next file may occupy this thread for long; what is done must not wait for it.
     host.flush();
+    parts = [];
   }
   host.end(call.id);
 }
@@ -213,12 +224,12 @@ function isBinary(root: string, path: string): boolean {
   return readInProject(root, path, SNIFFED_BYTES).bytes.includes(0);
 }
 
-async function scanProject({ request }: WorkerCall): Promise<Buffer> {
+function scanProject({ request }: WorkerCall): Buffer {
   const { projectId, paths } = decodeMessage<ScanProjectRequest>(request);
   const root = rootOf(projectId);
   const files: string[] = [];
   const unreadable: { path: string; message: string }[] = [];
-  for await (const found of walkProject(root)) {
+  for (const found of walkProject(root)) {
     if (found.kind === "file") files.push(found.relativePath);
     else unreadable.push({ path: found.relativePath, message: found.message });
   }

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync } from "node:fs";
 import type { Duplex } from "node:stream";
 import { DriverError, type SerializedDriverError } from "../errors.js";
-import { Channel, encodeCall, type Frame, FrameKind } from "./channel.js";
+import { Channel, encodeCallHeader, type Frame, FrameKind } from "./channel.js";
 import type { WorkerEvent } from "./events.js";
 import { openStatusFile, readStatus, type WorkerStatus } from "./status-file.js";
 import { MAX_CALL_ID } from "./watchdog.js";
@@ -215,7 +215,7 @@ export class WorkerProcess {
     const onAbort = (): void => this.#cancel(callId);
     signal?.addEventListener("abort", onAbort, { once: true });
     this.#outstanding.set(callId, { answers, release: () => signal?.removeEventListener("abort", onAbort) });
-    this.#channel.send(callId, FrameKind.CALL, encodeCall({ operation, deadlineMs }, request));
+    this.#channel.send(callId, FrameKind.CALL, encodeCallHeader({ operation, deadlineMs }), request);
     return callId;
   }
 

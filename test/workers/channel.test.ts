@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Duplex } from "node:stream";
 import { serialize } from "node:v8";
 import fc from "fast-check";
-import { Channel, decodeCall, encodeCall, type Frame, FrameKind } from "../../src/workers/channel.js";
+import { Channel, decodeCall, encodeCallHeader, type Frame, FrameKind } from "../../src/workers/channel.js";
 import { RequestField, stringField } from "../../src/workers/request-fields.js";
 
 /** A stream that keeps what is written to it. */
@@ -81,9 +81,32 @@ describe("Channel", () => {
     assert.equal(wire.written.length, 1);
     assert.equal(channel.bufferedBytes, 0);
   });
+
+  it("does not copy a large part of a frame, and keeps the order of all parts", () => {
+    const wire = new Wire();
+    const channel = new Channel(wire, () => undefined);
+    const large = Buffer.alloc(100_000, "L");
+    channel.send(1, FrameKind.MESSAGE, Buffer.from("head"), large, Buffer.from("tail"));
+    channel.send(2, FrameKind.END);
+    channel.flush();
+    assert.ok(wire.written.some((chunk) => chunk.buffer === large.buffer && chunk.length === large.length));
+
+    const received: Frame[] = [];
+    const receiver = new Wire();
+    new Channel(receiver, (frame) => received.push(frame));
+    receiver.emit("data", Buffer.concat(wire.written));
+    assert.deepEqual(
+      received.map(({ callId, kind }) => [callId, kind]),
+      [
+        [1, FrameKind.MESSAGE],
+        [2, FrameKind.END],
+      ],
+    );
+    assert.ok(received[0]?.payload.equals(Buffer.concat([Buffer.from("head"), large, Buffer.from("tail")])));
+  });
 });
 
-describe("encodeCall()", () => {
+describe("encodeCallHeader()", () => {
   it("keeps operation, deadline and request", () => {
     fc.assert(
       fc.property(
@@ -91,7 +114,7 @@ describe("encodeCall()", () => {
         fc.oneof(fc.double({ noNaN: true }), fc.constant(Number.POSITIVE_INFINITY)),
         fc.uint8Array(),
         (operation, deadlineMs, request) => {
-          const decoded = decodeCall(encodeCall({ operation, deadlineMs }, request));
+          const decoded = decodeCall(Buffer.concat([encodeCallHeader({ operation, deadlineMs }), request]));
           assert.deepEqual(decoded, { operation, deadlineMs, request: Buffer.from(request) });
         },
       ),

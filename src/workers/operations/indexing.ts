@@ -46,6 +46,10 @@ function indexWriterOf(session: WriterSession): IndexWriter {
   return writer;
 }
 
+/** Stores what parsers made of some files, all or none: encoded `StoreFileRequest`s; answers what `storeFile` does for each. */
+export const storeFiles: WriteOperation = (session, bytes) =>
+  encodeMessage(decodeMessage<Uint8Array[]>(bytes).map((request) => storeFile(session, request)));
+
 /** Stores what a parser made of a file (`StoreFileRequest`); answers an encoded `IndexFileResponse`. */
 export const storeFile: WriteOperation = (session, bytes) => {
   const { file, isPartOfProject } = decodeMessage<StoreFileRequest>(bytes);

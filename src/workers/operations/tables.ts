@@ -1,4 +1,4 @@
-import { storeFailure, storeFile } from "./indexing.js";
+import { storeFailure, storeFile, storeFiles } from "./indexing.js";
 import type { StreamOperation, UnaryOperation, WriteOperation } from "./operation.js";
 import { listIndexingErrors, listProjects, registerProject } from "./project.js";
 import { getTableInfo, listTables } from "./schema.js";
@@ -27,6 +27,7 @@ export const WRITE_OPERATIONS: Readonly<Record<string, WriteOperation>> = {
   dropTable,
   registerProject,
   storeFile,
+  storeFiles,
   storeFailure,
 };
 

@@ -5,7 +5,7 @@ const MAX_FILES = 64;
 /** Bytes that wait at most; a parsed file is about three times as large as its source. */
 const MAX_BYTES = 4 * 1024 * 1024;
 /** How long the first of them waits for others, in milliseconds. */
-const MAX_WAIT_MS = 250;
+const MAX_WAIT_MS = 500;
 
 /** Runs an operation of the writer; resolves with its answer once that is on disk. */
 export type Write = (operation: "storeFile" | "storeFiles", request: Uint8Array) => Promise<Uint8Array>;

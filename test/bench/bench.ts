@@ -2,14 +2,14 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
-import { benchIndexProject } from "./index-project.js";
+import { benchIndexing } from "./indexing.js";
 import { benchMigrate } from "./migrate.js";
-import type { Duration, Ratio } from "./rounds.js";
+import type { Figure } from "./rounds.js";
 import { benchSql } from "./sql.js";
 
-const BENCHMARKS: Readonly<Record<string, (folder: string) => Promise<(Ratio | Duration)[]>>> = {
+const BENCHMARKS: Readonly<Record<string, (folder: string) => Promise<Figure[]>>> = {
   sql: benchSql,
-  index: benchIndexProject,
+  index: benchIndexing,
   migrate: benchMigrate,
 };
 
@@ -27,12 +27,16 @@ for (const name of wanted) {
   }
 }
 
-function format(figure: Ratio | Duration): string {
+function format(figure: Figure): string {
+  if ("value" in figure) {
+    const { name, value, unit } = figure;
+    return `${value.toLocaleString("en", { maximumSignificantDigits: 3 })} ${unit}  ${name}`;
+  }
   if ("medianMs" in figure) {
     const { name, medianMs, lowestMs, highestMs } = figure;
     return `${medianMs.toFixed(3)} ms (${lowestMs.toFixed(3)}–${highestMs.toFixed(3)})  ${name}`;
   }
-  const { name, rates, median, lowest, highest } = figure;
+  const { name, rates, ratesUnit, median, lowest, highest } = figure;
   const [first, second] = rates.map((rate) => Math.round(rate).toLocaleString("en"));
-  return `${median.toFixed(2)} (${lowest.toFixed(2)}–${highest.toFixed(2)})  ${name}: ${first} / ${second} per second`;
+  return `${median.toFixed(2)} (${lowest.toFixed(2)}–${highest.toFixed(2)})  ${name}: ${first} / ${second} ${ratesUnit}`;
 }

@@ -1,85 +1,60 @@
-import { spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { appendFileSync, cpSync, readdirSync } from "node:fs";
+import { appendFileSync, rmSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { join } from "node:path";
-import type { IndexProjectResponse } from "../../gen/code_analysis/driver/v1/index_pb.js";
-import { createClient, type DriverClient } from "../../src/client/client.js";
-import { ServerProcess } from "./child.js";
-import { type Contender, compare, type Ratio } from "./rounds.js";
+import { milliseconds, parsedFiles, withDriver } from "./indexing-driver.js";
+import { type Figure, median, ratioOf } from "./rounds.js";
 
 const ROUNDS = 3;
 /** As many as the driver has parsers by default. */
 const WORKERS = Math.max(1, availableParallelism() - 1);
+/** One file of so many is touched. */
+const TOUCHED_SHARE = 100;
 
-/** IndexProject over the Python standard library, cold, unchanged and with some files touched, against parsing alone. */
-export async function benchIndexProject(folder: string): Promise<Ratio[]> {
-  const project = join(folder, "project");
-  copyStandardLibrary(project);
-  const files = sourceFiles(project);
-  const floor: Contender = {
-    name: `parse and captures alone, ${WORKERS} processes`,
-    run: () => perSecond(files.length, () => parseFloor(files)),
-  };
-  let run = 0;
-  const cold: Contender = {
-    name: `IndexProject of ${files.length} files, cold, ${WORKERS} parsers`,
-    run: () =>
-      withDriver(
-        join(folder, `cold-${run++}.db`),
-        (client, id) => perSecond(files.length, () => index(client, id)),
-        project,
-      ),
-  };
-  const ratios = [await compare(cold, floor, ROUNDS)];
-  ratios.push(
-    ...(await withDriver(
-      join(folder, "warm.db"),
-      async (client, id) => {
-        const coldMs = await milliseconds(() => index(client, id));
-        const whole: Contender = { name: "cold", run: async () => 1_000 / coldMs };
-        const unchanged: Contender = {
-          name: "IndexProject, nothing changed",
-          run: async () => 1_000 / (await milliseconds(() => index(client, id))),
-        };
-        const touched: Contender = {
-          name: "IndexProject, 1 % of the files changed",
-          run: async () => {
-            for (const file of files.filter((_, i) => i % 100 === 0)) appendFileSync(file, "# touched\n");
-            return 1_000 / (await milliseconds(() => index(client, id)));
-          },
-        };
-        return [await compare(unchanged, whole, ROUNDS), await compare(touched, whole, ROUNDS)];
-      },
-      project,
-    )),
-  );
-  return ratios;
-}
-
-async function withDriver<T>(
-  databasePath: string,
-  body: (client: DriverClient, projectId: string) => Promise<T>,
-  root: string,
-): Promise<T> {
-  const driver = await ServerProcess.start(
-    new URL("../../src/bin/code-analysis-driver.js", import.meta.url),
-    ...["serve", "--db", databasePath, "--log-level", "warn"],
-  );
-  const client = createClient({ address: driver.address });
-  try {
-    const { project } = await client.registerProject({ rootPath: root });
-    return await body(client, project?.id ?? "");
-  } finally {
-    client.close();
-    await driver.stop();
+/**
+ * IndexProject cold, unchanged and with some files touched, against parsing the same files alone; round by round, after one to warm
+ * up. The last round leaves its index at `databasePath`.
+ */
+export async function benchIndexProject(project: string, databasePath: string): Promise<Figure[]> {
+  const files = parsedFiles(project);
+  const rounds: { floor: number; cold: number; unchanged: number; touched: number; rows: number }[] = [];
+  for (let round = 0; round <= ROUNDS; round++) {
+    for (const suffix of ["", "-wal", "-shm"]) rmSync(`${databasePath}${suffix}`, { force: true });
+    const floor = await milliseconds(() => parseFloor(files));
+    const measured = await withDriver(databasePath, project, async (driver) => {
+      let rows = 0;
+      const cold = await milliseconds(async () => {
+        const { $typeName: _, $unknown: __, ...counts } = (await driver.index()).counts ?? {};
+        rows = files.length + Object.values(counts).reduce((sum, count) => sum + Number(count), 0);
+      });
+      const unchanged = await milliseconds(() => driver.index());
+      for (const file of files.filter((_, i) => i % TOUCHED_SHARE === 0)) appendFileSync(file, "\n");
+      const touched = await milliseconds(() => driver.index());
+      return { cold, unchanged, touched, rows };
+    });
+    if (round > 0) rounds.push({ floor, ...measured });
   }
-}
-
-async function index(client: DriverClient, projectId: string): Promise<void> {
-  let last: IndexProjectResponse | undefined;
-  for await (const message of client.indexProject({ projectId })) last = message;
-  if (last?.summary === undefined) throw new Error("IndexProject ended without a summary");
+  const perSecond = (ms: number, count = 1): number => (count / ms) * 1_000;
+  const workers = `${WORKERS} ${WORKERS === 1 ? "process" : "processes"}`;
+  return [
+    ratioOf(
+      `IndexProject of ${files.length} files, cold, ${workers} / parse and captures alone, ${workers}`,
+      rounds.map(({ cold, floor }) => [perSecond(cold, files.length), perSecond(floor, files.length)]),
+    ),
+    ratioOf(
+      "IndexProject, nothing changed / cold",
+      rounds.map(({ unchanged, cold }) => [perSecond(unchanged, files.length), perSecond(cold, files.length)]),
+    ),
+    ratioOf(
+      "IndexProject, 1 % of the files changed / cold",
+      rounds.map(({ touched, cold }) => [perSecond(touched, files.length), perSecond(cold, files.length)]),
+    ),
+    {
+      name: "IndexProject, cold",
+      value: median(rounds.map(({ rows, cold }) => perSecond(cold, rows))),
+      unit: "rows/s",
+    },
+  ];
 }
 
 async function parseFloor(files: readonly string[]): Promise<void> {
@@ -92,29 +67,4 @@ async function parseFloor(files: readonly string[]): Promise<void> {
       if (code !== 0) throw new Error(`parse-floor.js ended with ${code}`);
     }),
   );
-}
-
-async function perSecond(count: number, work: () => Promise<void>): Promise<number> {
-  return (count / (await milliseconds(work))) * 1_000;
-}
-
-async function milliseconds(work: () => Promise<void>): Promise<number> {
-  const started = performance.now();
-  await work();
-  return performance.now() - started;
-}
-
-function copyStandardLibrary(target: string): void {
-  const { stdout } = spawnSync("python3", ["-c", "import sysconfig; print(sysconfig.get_paths()['stdlib'])"], {
-    encoding: "utf8",
-  });
-  const skipped = /\/(site-packages|test|tests|idle_test|__pycache__)$/;
-  cpSync(stdout.trim(), target, { recursive: true, filter: (path) => !skipped.test(path) });
-}
-
-function sourceFiles(root: string): string[] {
-  return readdirSync(root, { recursive: true, encoding: "utf8" })
-    .filter((path) => path.endsWith(".py"))
-    .sort()
-    .map((path) => join(root, path));
 }

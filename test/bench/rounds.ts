@@ -7,6 +7,8 @@ export interface Contender {
 
 export interface Ratio {
   readonly name: string;
+  /** What the two are measured in: `per second`, say. */
+  readonly ratesUnit: string;
   /** Median rate of each contender over the rounds. */
   readonly rates: readonly [number, number];
   /** Median, lowest and highest of the ratios of the single rounds. */
@@ -14,6 +16,16 @@ export interface Ratio {
   readonly lowest: number;
   readonly highest: number;
 }
+
+/** A figure that is no ratio: megabytes, rows. */
+export interface Amount {
+  readonly name: string;
+  readonly value: number;
+  readonly unit: string;
+}
+
+/** What a benchmark prints. */
+export type Figure = Ratio | Duration | Amount;
 
 /** How long one thing took, in milliseconds. */
 export interface Duration {
@@ -42,17 +54,39 @@ export async function compareWith(base: Contender, others: readonly Contender[],
     const baseRate = await base.run();
     if (round > 0) rates.push([baseRate, measured]);
   }
-  return others.map(({ name }, index) => {
-    const pairs = rates.map(([baseRate, measured]) => [measured[index] ?? Number.NaN, baseRate] as const);
-    const ratios = pairs.map(([first, second]) => first / second);
-    return {
-      name: `${name} / ${base.name}`,
-      rates: [median(pairs.map(([first]) => first)), median(pairs.map(([, second]) => second))],
-      median: median(ratios),
-      lowest: Math.min(...ratios),
-      highest: Math.max(...ratios),
-    };
-  });
+  return others.map(({ name }, index) =>
+    ratioOf(
+      `${name} / ${base.name}`,
+      rates.map(([baseRate, measured]) => [measured[index] ?? Number.NaN, baseRate]),
+    ),
+  );
+}
+
+/** The ratio of two rates, from what each was in every round. */
+export function ratioOf(
+  name: string,
+  rounds: readonly (readonly [first: number, second: number])[],
+  ratesUnit = "per second",
+): Ratio {
+  const ratios = rounds.map(([first, second]) => first / second);
+  return {
+    name,
+    ratesUnit,
+    rates: [median(rounds.map(([first]) => first)), median(rounds.map(([, second]) => second))],
+    median: median(ratios),
+    lowest: Math.min(...ratios),
+    highest: Math.max(...ratios),
+  };
+}
+
+/** How long the calls of `times` took: the median, and what 99 of 100 stay below. */
+export function latencyOf(name: string, times: readonly number[]): Amount[] {
+  const sorted = [...times].sort((x, y) => x - y);
+  const quantile = (share: number): number => sorted[Math.ceil(share * sorted.length) - 1] ?? Number.NaN;
+  return [
+    { name: `${name}, p50`, value: quantile(0.5), unit: "ms" },
+    { name: `${name}, p99`, value: quantile(0.99), unit: "ms" },
+  ];
 }
 
 /** Times `run`, `repeats` times after once to warm up, each after `prepare`. */
@@ -67,7 +101,8 @@ export function durationOf(name: string, repeats: number, run: () => void, prepa
   return { name, medianMs: median(times), lowestMs: Math.min(...times), highestMs: Math.max(...times) };
 }
 
-function median(values: readonly number[]): number {
+/** The middle one of `values`, or the mean of the two in the middle. */
+export function median(values: readonly number[]): number {
   const sorted = [...values].sort((x, y) => x - y);
   const middle = Math.floor(sorted.length / 2);
   const upper = sorted[middle] ?? Number.NaN;

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { chmodSync, mkdirSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, linkSync, mkdirSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { Worker } from "node:worker_threads";
 import { DriverError, type Reason } from "../../src/errors.js";
 import { readInProject, resolveInProject } from "../../src/security/path-confinement.js";
@@ -130,12 +131,36 @@ describe("path confinement", () => {
       );
     });
 
-    it("never reads outside while a directory is being exchanged for a link", async () => {
-      directory.write({ "root/swap/f.py": "inside", "evil/f.py": "secret" });
-      symlinkSync(directory.at("evil"), directory.at("root/link"));
-      mkdirSync(directory.at("parked"));
-      const swap = new Worker(
-        `const { renameSync } = require("node:fs"); const { workerData: d, parentPort } = require("node:worker_threads");
+    it("refuses the magic links of /proc, devices and sockets", async () => {
+      symlinkSync("/proc/self/root/etc/passwd", directory.at("root/proc.py"));
+      symlinkSync("/dev/zero", directory.at("root/zero.py"));
+      const server = createServer();
+      await new Promise<void>((resolve) => server.listen(directory.at("root/socket.py"), resolve));
+      const reasons = ["proc.py", "zero.py", "socket.py"].map((path) => reasonOf(() => readInProject(root, path, 100)));
+      assert.deepEqual(reasons, ["PATH_OUTSIDE_PROJECT", "PATH_OUTSIDE_PROJECT", "FILE_NOT_READABLE"]);
+      assert.equal(
+        reasonOf(() => readInProject("/dev", "zero", 100)),
+        "FILE_NOT_FOUND",
+      );
+      await new Promise((resolve) => server.close(resolve));
+    });
+
+    it("reads a hard link like any other file: nothing tells it from one", () => {
+      linkSync(directory.at("outside.py"), directory.at("root/hard.py"));
+      assert.equal(readInProject(root, "hard.py", 100).bytes.toString(), "secret");
+    });
+
+    const exchanged: Readonly<Record<string, { inside: string; read: string; outside: string }>> = {
+      "a directory": { inside: "root/swap/f.py", read: "swap/f.py", outside: "evil" },
+      "the file itself": { inside: "root/swap", read: "swap", outside: "evil/f.py" },
+    };
+    for (const [what, { inside, read, outside }] of Object.entries(exchanged)) {
+      it(`never reads outside while ${what} is being exchanged for a link`, async () => {
+        directory.write({ [inside]: "inside", "evil/f.py": "secret" });
+        symlinkSync(directory.at(outside), directory.at("root/link"));
+        mkdirSync(directory.at("parked"));
+        const swap = new Worker(
+          `const { renameSync } = require("node:fs"); const { workerData: d, parentPort } = require("node:worker_threads");
          let isRunning = true; parentPort.once("message", () => { isRunning = false; });
          const turn = () => {
            for (let n = 0; n < 20; n++) {
@@ -144,26 +169,27 @@ describe("path confinement", () => {
            }
            if (isRunning) setImmediate(turn);
          }; turn();`,
-        { eval: true, workerData: directory.path },
-      );
-      const seen: Record<string, number> = {};
-      const isEnough = (): boolean => (seen.inside ?? 0) > 0 && Object.keys(seen).length > 1;
-      for (let n = 0; n < 4_000 || (n < 400_000 && !isEnough()); n++) {
-        let outcome: string;
-        try {
-          outcome = readInProject(root, "swap/f.py", 100).bytes.toString();
-        } catch (error) {
-          assert.ok(error instanceof DriverError);
-          outcome = error.reason;
+          { eval: true, workerData: directory.path },
+        );
+        const seen: Record<string, number> = {};
+        const isEnough = (): boolean => (seen.inside ?? 0) > 0 && Object.keys(seen).length > 1;
+        for (let n = 0; n < 4_000 || (n < 400_000 && !isEnough()); n++) {
+          let outcome: string;
+          try {
+            outcome = readInProject(root, read, 100).bytes.toString();
+          } catch (error) {
+            assert.ok(error instanceof DriverError);
+            outcome = error.reason;
+          }
+          seen[outcome] = (seen[outcome] ?? 0) + 1;
         }
-        seen[outcome] = (seen[outcome] ?? 0) + 1;
-      }
-      swap.postMessage("stop");
-      await new Promise((resolve) => swap.once("exit", resolve));
-      assert.equal(seen.secret, undefined);
-      // The exchange must really have happened while files were read.
-      assert.ok(isEnough(), JSON.stringify(seen));
-    });
+        swap.postMessage("stop");
+        await new Promise((resolve) => swap.once("exit", resolve));
+        assert.equal(seen.secret, undefined);
+        // The exchange must really have happened while files were read.
+        assert.ok(isEnough(), JSON.stringify(seen));
+      });
+    }
 
     it("reads the file as it is now when it was replaced before", () => {
       writeFileSync(directory.at("root/new.py"), "new");

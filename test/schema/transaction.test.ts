@@ -318,6 +318,22 @@ describe("createBackup()", () => {
     assert.equal(scratch.connection.inTransaction, false);
   });
 
+  it("makes a copy that nobody may read who may not read the original, at no moment", async () => {
+    const scratch = scratchDatabase(`${OLD} ${rows(1_000)}`);
+    for (const mode of [0o600, 0o640]) {
+      chmodSync(scratch.connection.name, mode);
+      const seen = new Set<number>();
+      const directory = join(scratch.directory, mode.toString(8));
+      const { path } = await createBackup(scratch.connection, {
+        directory,
+        onProgress: () => {
+          for (const name of readdirSync(directory)) seen.add(statSync(join(directory, name)).mode & 0o777);
+        },
+      });
+      assert.deepEqual([...seen, statSync(path).mode & 0o777], [mode, mode]);
+    }
+  });
+
   it("leaves nothing behind when the copy cannot be written", async () => {
     const scratch = scratchDatabase(OLD);
     const directory = join(scratch.directory, "backups");

@@ -50,7 +50,9 @@ function execute(scratch: Connection, sql: string, statement: readonly Token[]):
     throw mistake(sql, first.start, "only CREATE TABLE, INDEX, VIEW, TRIGGER and VIRTUAL TABLE can stand here");
   }
   try {
-    scratch.exec(textUpTo(sql, statement, statement.length - 1));
+    // `prepare` takes one statement only. `exec` would run what a text hides behind words that can be names as well:
+    // CREATE TABLE t (trigger, begin); ATTACH …
+    scratch.prepare(textUpTo(sql, statement, statement.length - 1)).run();
   } catch (error) {
     throw mistake(sql, findMistake(scratch, sql, statement, error), fromSqliteError(error).message, error);
   }

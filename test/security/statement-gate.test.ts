@@ -200,6 +200,31 @@ describe("the statement gate of a running engine", () => {
     });
   }
 
+  it("keeps SyncSchema to the creation of what a schema may have", async () => {
+    const before = state();
+    const evil = join(dirname(test.databasePath), "evil.db");
+    const schemas = [
+      `ATTACH '${evil}' AS evil`,
+      `CREATE TABLE a (x); ATTACH '${evil}' AS evil; CREATE TABLE evil.t (x)`,
+      // To whoever splits the text, these words begin the body of a trigger; to SQLite they are names of columns.
+      `CREATE TABLE a (trigger, begin); ATTACH '${evil}' AS evil; CREATE TABLE evil.t (x)`,
+      `CREATE TABLE a (trigger, begin); VACUUM INTO '${evil}'`,
+      `CREATE TABLE a (trigger, begin); ATTACH '${test.databasePath}' AS evil; DELETE FROM evil.t`,
+      "CREATE TEMP TABLE a (x)",
+      "CREATE TABLE pragma_table_info (x)",
+      "CREATE TABLE a AS SELECT * FROM pragma_optimize(0x10002)",
+      "CREATE TABLE a AS SELECT load_extension('evil.so')",
+      "CREATE TABLE driver_state (x)",
+      "CREATE TRIGGER r AFTER INSERT ON t BEGIN DELETE FROM driver_state; END",
+      "DROP TABLE t",
+      "PRAGMA writable_schema = 1",
+    ];
+    for (const schemaSql of schemas) {
+      assert.notEqual(await reasonOf(test.call("syncSchema", { schemaSql })), "none", schemaSql);
+    }
+    assert.deepEqual(state(), before);
+  });
+
   it("keeps a client that may only read from every write, inside of a transaction and out", async () => {
     const before = state();
     const { transactionId } = await test.call("beginTransaction", {});

@@ -23,12 +23,19 @@ export class DriverProcess {
     this.client = createClient({ address, token });
   }
 
-  /** @param token for the client; whether the driver asks for one is up to `args`. */
+  /**
+   * @param token for the client; whether the driver asks for one is up to `args`.
+   * @param wrapper see `startProgram`.
+   */
   static async start(
     folder: string,
-    { args = [], token }: { readonly args?: readonly string[]; readonly token?: string } = {},
+    {
+      args = [],
+      token,
+      wrapper = [],
+    }: { readonly args?: readonly string[]; readonly token?: string; readonly wrapper?: readonly string[] } = {},
   ): Promise<DriverProcess> {
-    const program = startProgram(PROGRAM, ["serve", "--db", DATABASE, ...args], { cwd: folder });
+    const program = startProgram(PROGRAM, ["serve", "--db", DATABASE, ...args], { cwd: folder, wrapper });
     running.add(program);
     const [, address = ""] = await program.waitFor("stdout", /^listening (\S+)\n/m);
     return new DriverProcess(folder, program, address, token);

@@ -32,10 +32,13 @@ export function startProgram(
     readonly environment?: Readonly<Record<string, string>>;
     /** A process group of its own, as a terminal makes one, that can be sent a signal. */
     readonly isGroupLeader?: boolean;
+    /** A program with its arguments that starts the script, and whose place the script takes: `strace -D …`. */
+    readonly wrapper?: readonly string[];
   } = {},
 ): RunningProgram {
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("CODE_ANALYSIS_"));
-  const child = spawn(process.execPath, [compiledPath(script), ...args], {
+  const command = [...(options.wrapper ?? []), process.execPath, compiledPath(script), ...args];
+  const child = spawn(command[0] ?? "", command.slice(1), {
     ...(options.cwd !== undefined && { cwd: options.cwd }),
     detached: options.isGroupLeader === true,
     env: { ...Object.fromEntries(inherited), ...options.environment },

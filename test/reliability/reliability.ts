@@ -9,6 +9,7 @@ const EXPERIMENTS: Readonly<Record<string, readonly string[]>> = {
   "kill-ledger": ["reliability/kill-ledger.test.js"],
   "kill-points": ["recovery/kill.test.js", "schema/kill.test.js", "cli/config-cli/kill.test.js"],
   "io-errors": ["reliability/io-errors.test.js", "recovery/io-faults.test.js"],
+  fuzz: ["reliability/fuzz.test.js"],
   "power-loss": ["reliability/power-loss.test.js"],
 };
 

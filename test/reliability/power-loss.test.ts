@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { sqlValue, TestEngine } from "../support/engine.js";
-import { until, workerPids } from "../support/processes.js";
+import { until, untilNoWorkers } from "../support/processes.js";
 import { Random } from "../support/random.js";
 import { DiskImage, type FileSystem, whyNoDiskImages } from "./disk-image.js";
 import { amount, pause, report, SEED } from "./experiment.js";
@@ -70,7 +70,7 @@ describe("a power loss", function () {
       }
     };
     await ledger.cycle(CLIENTS, cutPower, "group");
-    await until("no worker is left", () => workerPids(join(disk?.folder ?? "", DATABASE)).length === 0);
+    await untilNoWorkers(join(disk.folder, DATABASE));
     const findings: string[][] = [];
     for (const { image, book } of losses) {
       findings.push(

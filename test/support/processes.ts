@@ -18,6 +18,12 @@ function isWorker(pid: string, databasePath: string, kind: string): boolean {
   }
 }
 
+/** Resolves when the worker processes of a driver that is gone, which end by themselves, have ended. */
+export async function untilNoWorkers(databasePath: string): Promise<void> {
+  const pids = workerPids(databasePath);
+  await until("no worker is left", () => !pids.some((pid) => isWorker(String(pid), databasePath, "")), 30_000);
+}
+
 /** Resolves when `condition` holds; rejects with `what` when it does not within the time. */
 export async function until(
   what: string,

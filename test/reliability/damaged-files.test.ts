@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { DriverError } from "../../src/errors.js";
 import { openConnection } from "../../src/sqlite/connection.js";
 import { reason, sqlValue, TestEngine } from "../support/engine.js";
 import { untilNoWorkers } from "../support/processes.js";
 import { Random } from "../support/random.js";
-import { useTempFolder } from "../support/temp-folder.js";
+import { scratchDirectory } from "../support/scratch.js";
 import { amount, report, SEED } from "./experiment.js";
 
 /** https://sqlite.org/fileformat2.html#walformat */
@@ -14,7 +15,7 @@ const FRAME_HEADER_BYTES = 24;
 const DATABASE_HEADER_BYTES = 100;
 
 const COMMITS = 20;
-const SHORT_SAMPLE = 4;
+const SHORT_SAMPLE = 2;
 
 /** A change of a file, and the state in which the database must be found after it. */
 interface Damage {
@@ -26,13 +27,14 @@ interface Damage {
 
 describe("damaged files", function () {
   this.timeout(7_200_000);
-  const inFolder = useTempFolder();
+  const folder = scratchDirectory();
+  const inFolder = (name: string): string => join(folder, name);
   const random = new Random(SEED);
   let wal: Buffer;
   let pageBytes: number;
 
   /** A driver writes 20 commits and is killed: all of them are in the WAL. */
-  beforeEach(async () => {
+  before(async () => {
     const path = inFolder("template.db");
     const first = await TestEngine.open(path);
     await first.sql("CREATE TABLE ledger(seq INTEGER, data TEXT)");

@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { copyFileSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import type { DriverClient } from "../../src/client/client.js";
 import { DriverError, type Reason } from "../../src/errors.js";
 import { openConnection } from "../../src/sqlite/connection.js";
 import { DATABASE, DriverProcess, killDrivers } from "../driver/driver-process.js";
 import { Random } from "../support/random.js";
+import { scratchDirectory } from "../support/scratch.js";
 import { whyNoSystemFaults } from "../support/system-faults.js";
-import { useTempFolder } from "../support/temp-folder.js";
 import { amount, report, SEED } from "./experiment.js";
 
 /** A system call on a file of the database, and how it fails. */
@@ -81,16 +82,16 @@ const SCENARIO: readonly (keyof typeof WAYS)[] = [
 
 describe("an I/O error", function () {
   this.timeout(7_200_000);
-  const inFolder = useTempFolder();
+  const folder = scratchDirectory();
+  const inFolder = (name = ""): string => join(folder, name);
   const random = new Random(SEED);
 
   before(function () {
     const why = whyNoSystemFaults();
-    if (why === null) return;
+    if (why === null) return makeTemplate();
     process.stderr.write(`      skipped: ${why}\n`);
     this.skip();
   });
-  beforeEach(makeTemplate);
   afterEach(killDrivers);
 
   for (const { call, error, some } of FAULTS) {

@@ -8,9 +8,14 @@ import { fileURLToPath } from "node:url";
 const EXPERIMENTS: Readonly<Record<string, readonly string[]>> = {
   "kill-ledger": ["reliability/kill-ledger.test.js"],
   "kill-points": ["recovery/kill.test.js", "schema/kill.test.js", "cli/config-cli/kill.test.js"],
-  "io-errors": ["reliability/io-errors.test.js", "recovery/io-faults.test.js"],
-  fuzz: ["reliability/fuzz.test.js"],
   "power-loss": ["reliability/power-loss.test.js"],
+  "io-errors": ["reliability/io-errors.test.js", "recovery/io-faults.test.js"],
+  "poisoned-batches": ["reliability/poisoned-batches.test.js"],
+  fuzz: ["reliability/fuzz.test.js"],
+  abuse: ["reliability/abuse.test.js"],
+  pause: ["reliability/pause.test.js", "reliability/clock.test.js"],
+  "damaged-files": ["reliability/damaged-files.test.js"],
+  differential: ["reliability/differential.test.js"],
 };
 
 const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(EXPERIMENTS);

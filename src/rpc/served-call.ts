@@ -1,10 +1,10 @@
 import type { PeerCertificate } from "node:tls";
-import { type Deadline, type Metadata, status } from "@grpc/grpc-js";
+import { type Metadata, status } from "@grpc/grpc-js";
 import type { CallContext, Role } from "../engine/call.js";
 import { DriverError } from "../errors.js";
 import { monotonicMs } from "../observability/clock.js";
 import { type Access, type Authenticate, assertAccess } from "./access.js";
-import { toMonotonicMs } from "./deadline.js";
+import { deadlineOf } from "./deadline.js";
 import type { Listener } from "./listener.js";
 
 /** A call that has ended, whichever way. */
@@ -39,7 +39,6 @@ export interface ServedMethod {
 interface SurfaceCall {
   readonly metadata: Metadata;
   getAuthContext(): { readonly sslPeerCertificate?: PeerCertificate };
-  getDeadline(): Deadline;
   once(event: "cancelled", listener: () => void): unknown;
 }
 
@@ -73,7 +72,7 @@ export class ServedCall implements CallContext, EndedCall {
     this.#call = call;
     this.#method = method;
     this.metadata = call.metadata;
-    this.deadlineMs = toMonotonicMs(call.getDeadline());
+    this.deadlineMs = deadlineOf(call.metadata);
     // grpc-js emits it after every call, after one that was answered too.
     call.once("cancelled", () => this.#cancel());
   }

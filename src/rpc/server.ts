@@ -20,7 +20,7 @@ import { type Address, formatAddress, isLoopback } from "../security/listen-poli
 import { ACCESS_OF_METHOD, type Access, type Authenticate } from "./access.js";
 import { adapt } from "./adapter.js";
 import { createChannelzImplementation } from "./channelz.js";
-import { clampTimeout } from "./deadline.js";
+import { pinDeadline } from "./deadline.js";
 import { createDriverHandlers } from "./driver-service.js";
 import { Health, ServingStatus } from "./health.js";
 import { bindPrivately, type Listener, removeStaleSocket, type TlsOptions } from "./listener.js";
@@ -103,7 +103,7 @@ export class RpcServer {
     for (const http2Server of http2ServersOf(server)) {
       if (listener.kind === "tcp" && listener.isLoopback) assertBoundToLoopback(listener, http2Server);
       // The public interface of grpc-js has no place for this: interceptors come after the header was read.
-      http2Server.prependListener("stream", (_stream, headers) => clampTimeout(headers));
+      http2Server.prependListener("stream", (_stream, headers) => pinDeadline(headers));
     }
     return formatAddress(bound);
   }

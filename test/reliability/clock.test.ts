@@ -77,11 +77,11 @@ describe("a wall clock that jumps", () => {
       jump(0);
       const [reader = 0] = workerPids(driver.databasePath, "reader");
       const startMs = performance.now();
-      const endless = failsWith("DEADLINE_EXCEEDED", driver.client.execute({ sql: ENDLESS }, { timeoutMs: 1_000 }));
+      const endless = failsWith("DEADLINE_EXCEEDED", driver.client.execute({ sql: ENDLESS }, { timeoutMs: 2_000 }));
       jump(days * DAY_S);
       await endless;
       await until("the reader was ended", () => !workerPids(driver.databasePath, "reader").includes(reader));
-      assert.ok(performance.now() - startMs >= 900);
+      assert.ok(performance.now() - startMs >= 1_900);
       await assertJumped(days * DAY_S);
     });
   }

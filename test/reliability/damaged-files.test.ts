@@ -118,7 +118,10 @@ describe("damaged files", function () {
     const database = readFileSync(inFolder("template.db"));
     const pages = database.length / pageBytes;
     // Pages that are no longer any; what a page contains has no checksum, so a changed value could not be noticed.
-    const overwritten = random.sample(Array.from({ length: pages - 1 }, (_, index) => index + 2), 50);
+    const overwritten = random.sample(
+      Array.from({ length: pages - 1 }, (_, index) => index + 2),
+      50,
+    );
     const damages = overwritten.map((page) => ({
       what: `page ${page} of ${pages} overwritten`,
       apply: () => {

@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect } from "node:http2";
+import { connect as connectSocket } from "node:net";
 import { status } from "@grpc/grpc-js";
 import type { CallContext } from "../../src/engine/call.js";
 import { DriverError } from "../../src/errors.js";
@@ -7,6 +10,7 @@ import { execute, failure, TestBench, unaryEngine, until } from "./support.js";
 
 const EMPTY = new Uint8Array();
 const DAY_MS = 86_400_000;
+const PATH = "/code_analysis.driver.v1.DriverService/Execute";
 
 describe("a deadline", () => {
   let bench: TestBench;
@@ -37,6 +41,35 @@ describe("a deadline", () => {
     const { deadlineMs } = await contextOf(new Date(Date.now() + 5_000));
     assert.ok(deadlineMs > beforeMs + 4_000 && deadlineMs < monotonicMs() + 5_100, String(deadlineMs - beforeMs));
   });
+
+  for (const days of [1, -1]) {
+    it(`stay where they are when the wall clock jumps by ${days} day while the request arrives`, async () => {
+      let seen: CallContext | undefined;
+      const engine = unaryEngine(async (_request, context) => {
+        seen = context;
+        return EMPTY;
+      });
+      await bench.serve(engine);
+      const session = connect("http://localhost", { createConnection: () => connectSocket(bench.socketPath) });
+      const headers = { ":method": "POST", ":path": PATH, te: "trailers", "content-type": "application/grpc" };
+      const beforeMs = monotonicMs();
+      // What a client sends under the name that the server uses itself counts for nothing.
+      const call = session.request({ ...headers, "grpc-timeout": "5S", "driver-deadline-ms": "1" });
+      // Its answer says that the headers, which were sent before, have been read.
+      await new Promise((resolve) => session.ping(resolve));
+      const { now } = Date;
+      Date.now = () => now() + days * DAY_MS;
+      try {
+        call.end(Buffer.alloc(5));
+        await once(call.resume(), "end");
+      } finally {
+        Date.now = now;
+        session.destroy();
+      }
+      const deadlineMs = seen?.deadlineMs ?? 0;
+      assert.ok(deadlineMs > beforeMs + 4_000 && deadlineMs < monotonicMs() + 5_100, String(deadlineMs - beforeMs));
+    });
+  }
 
   for (const days of [30, 400, 4_000_000]) {
     it(`of ${days} days do not end the call at once`, async () => {

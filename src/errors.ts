@@ -151,6 +151,14 @@ export class DriverError extends Error {
   }
 }
 
+/** How long a client should wait for the driver that comes after this one, in milliseconds. */
+const DRAINING_RETRY_MS = 1_000;
+
+/** The driver is going down. */
+export function draining(message = "The driver is shutting down."): DriverError {
+  return new DriverError("DRAINING", message, { retryAfterMs: DRAINING_RETRY_MS });
+}
+
 /** Ends an exhaustive switch: does not compile while a case is missing. */
 export function assertNever(value: never): never {
   throw new DriverError("INTERNAL", `unexpected value ${JSON.stringify(value)}`);

@@ -17,6 +17,8 @@ import { VERSION } from "./version.js";
 
 /** Mode bits for everybody who is neither the owner nor in the group. */
 const OTHERS = 0o007;
+/** How long clients have to take their last answers, in milliseconds. */
+const LAST_ANSWERS_MS = 1_000;
 /** Most items on a page of a paged answer. */
 const MAX_PAGE_SIZE = 1_000;
 
@@ -79,8 +81,10 @@ export const startDriver: StartDriver = async (config, logger) => {
     async stop(drainTimeoutMs) {
       stopRenewingTls();
       engine.drain();
-      await server.stop(drainTimeoutMs);
+      await server.drain(drainTimeoutMs);
+      // Answers what still runs; the answers then have a moment to leave.
       await engine.close();
+      await server.stop(LAST_ANSWERS_MS);
       removePresenceNote(config.db, process.pid);
     },
   };

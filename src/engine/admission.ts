@@ -1,9 +1,7 @@
-import { DriverError } from "../errors.js";
+import { DriverError, draining } from "../errors.js";
 
 /** How long a client should wait when a queue is full, in milliseconds. */
 const OVERLOAD_RETRY_MS = 50;
-/** How long it should wait for the driver that comes after this one, in milliseconds. */
-const DRAINING_RETRY_MS = 1_000;
 /** Requests that wait are held in memory; so many bytes of them, however few they are, are a full queue. */
 const MAX_QUEUED_BYTES = 256 * 1024 * 1024;
 
@@ -67,8 +65,4 @@ export function overloaded(what: string): DriverError {
     hint: "Try again later, or send fewer calls at the same time.",
     retryAfterMs: OVERLOAD_RETRY_MS,
   });
-}
-
-export function draining(): DriverError {
-  return new DriverError("DRAINING", "The driver is shutting down.", { retryAfterMs: DRAINING_RETRY_MS });
 }

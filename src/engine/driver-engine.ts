@@ -33,6 +33,10 @@ export interface EngineOptions {
 }
 
 const EMPTY = Buffer.alloc(0);
+/** How long the answer of `GetDriverInfo` waits for a reader, in milliseconds; who monitors a driver wants an answer when it is busy. */
+const SCHEMA_PATIENCE_MS = 1_000;
+/** How long closing may take, in milliseconds; the WAL that is copied has some tens of megabytes at most. */
+const CLOSE_TIMEOUT_MS = 5_000;
 
 type UnaryHandler = (request: Buffer, context: CallContext) => Promise<Uint8Array>;
 type StreamHandler = (request: Buffer, context: CallContext) => AsyncIterable<Uint8Array>;
@@ -57,7 +61,8 @@ export class DriverEngine implements Engine {
   readonly #unary: Readonly<Record<UnaryMethodName, UnaryHandler>>;
   readonly #streams: Readonly<Record<StreamMethodName, StreamHandler>>;
   #isDraining = false;
-  #schemaState: SchemaState | undefined;
+  #firstSchemaState: Promise<SchemaState> | undefined;
+  #lastSchemaState: SchemaState | undefined;
 
   constructor(options: EngineOptions) {
     const { databasePath, limits, log } = options;
@@ -130,7 +135,11 @@ export class DriverEngine implements Engine {
   async start(): Promise<void> {
     await this.#writer.started;
     this.health.set(true, "serving");
-    this.#readers.warmUp();
+    // Starts the first reader too, so that the first read does not wait for it.
+    this.#firstSchemaState = this.#readSchemaState(new AbortController().signal);
+    this.#firstSchemaState.catch((error: unknown) => {
+      this.#options.log("warn", "the schema could not be read", { reason: DriverError.from(error).message });
+    });
   }
 
   unary(method: UnaryMethodName, request: Buffer, context: CallContext): Promise<Uint8Array> {
@@ -141,19 +150,25 @@ export class DriverEngine implements Engine {
     return this.#streams[method](request, context);
   }
 
-  /** From now on health says that the driver is going down; running calls go on. */
+  /** From now on health says that the driver is going down, and nothing waits any more; running calls go on. */
   drain(): void {
     this.#isDraining = true;
     this.health.set(false, "shutting down");
+    this.#writer.drain();
+    this.#readers.drain();
   }
 
-  /** Rolls back what is open, checkpoints the WAL and ends every worker process. Call after the last call has ended. */
+  /**
+   * Ends what still runs, rolls back what is open, checkpoints the WAL and ends every worker process. Whoever waits for the end of
+   * the driver has other plans: a writer that is not done soon is ended, which loses nothing that was acknowledged.
+   */
   async close(): Promise<void> {
     this.#isDraining = true;
+    const overdue = setTimeout(() => this.#writer.kill(), CLOSE_TIMEOUT_MS);
     this.#writer.drain();
-    await this.#transactions.close();
-    await Promise.all([this.#readers.close(), this.#parsers.close()]);
+    await Promise.all([this.#transactions.close(), this.#readers.close(), this.#parsers.close()]);
     await this.#writer.close();
+    clearTimeout(overdue);
   }
 
   /** Ends every worker process at once; what was acknowledged is on disk. */
@@ -222,15 +237,29 @@ export class DriverEngine implements Engine {
     return toBinary(RollbackTransactionResponseSchema, create(RollbackTransactionResponseSchema));
   }
 
-  /** Of now; while no reader can tell, under overload for example, what the last one said. */
-  async #readSchemaState(context: CallContext): Promise<SchemaState> {
+  async #readSchemaState(signal: AbortSignal): Promise<SchemaState> {
+    const context = { deadlineMs: Number.POSITIVE_INFINITY, signal };
+    return decodeMessage<SchemaState>(await this.#readers.call("schemaState", EMPTY, context));
+  }
+
+  /** The schema of now; when no reader can tell soon, because all are busy for example, what the last one said. */
+  async #currentSchemaState({ signal }: CallContext): Promise<SchemaState> {
+    this.#lastSchemaState ??= await this.#firstSchemaState?.catch(() => undefined);
+    const last = this.#lastSchemaState;
+    if (last === undefined) return await this.#readSchemaState(signal);
+    const patience = new AbortController();
+    const timer = setTimeout(() => patience.abort(), SCHEMA_PATIENCE_MS);
     try {
-      this.#schemaState = decodeMessage<SchemaState>(await this.#readers.call("schemaState", EMPTY, context));
+      const now = await this.#readSchemaState(AbortSignal.any([signal, patience.signal]));
+      this.#lastSchemaState = now;
+      return now;
     } catch (error) {
-      if (this.#schemaState === undefined || context.signal.aborted) throw error;
+      if (signal.aborted) throw error;
       this.#options.log("warn", "the schema could not be read", { reason: DriverError.from(error).message });
+      return last;
+    } finally {
+      clearTimeout(timer);
     }
-    return this.#schemaState;
   }
 
   async #driverInfo(context: CallContext): Promise<Uint8Array> {
@@ -238,7 +267,7 @@ export class DriverEngine implements Engine {
     return driverInfo({
       ...this.#options,
       sqliteVersion,
-      schema: await this.#readSchemaState(context),
+      schema: await this.#currentSchemaState(context),
       lastRecovery: this.#writer.lastRecovery,
       startedAtMs: this.#startedAtMs,
       processes: { writers: 1, readers: this.#readers.count, parsers: this.#parsers.count },

@@ -1,4 +1,4 @@
-import { DriverError } from "../errors.js";
+import { DriverError, draining } from "../errors.js";
 import type { IndexingErrorType } from "../indexer/entities.js";
 import {
   decodeFileResults,
@@ -12,7 +12,6 @@ import {
   type ScanProjectRequest,
 } from "../workers/index-messages.js";
 import { CallStoppedError, WorkerLostError, WorkerProcess } from "../workers/worker-process.js";
-import { draining } from "./admission.js";
 import type { CallContext } from "./call.js";
 import type { EngineLimits } from "./limits.js";
 import type { EngineLog } from "./worker-log.js";
@@ -84,6 +83,7 @@ export class Parsers {
         }
         return;
       } catch (error) {
+        if (this.#isClosed) throw draining();
         if (context.signal.aborted) throw error;
         const { type, message, item } = parserFailure(error);
         const culprit = item === null || item < done ? undefined : paths[item];

@@ -1,6 +1,6 @@
-import { DriverError } from "../errors.js";
-import { WorkerLostError, WorkerProcess } from "../workers/worker-process.js";
-import { Admission, draining, overloaded } from "./admission.js";
+import { DriverError, draining } from "../errors.js";
+import { type CallOptions, WorkerLostError, WorkerProcess } from "../workers/worker-process.js";
+import { Admission, overloaded } from "./admission.js";
 import type { CallContext } from "./call.js";
 import type { EngineLimits } from "./limits.js";
 import { WaitingLine } from "./waiting-line.js";
@@ -49,13 +49,8 @@ export class Readers {
     return this.#admission.calls;
   }
 
-  /** Starts the first reader, so that the first read does not wait for it. */
-  warmUp(): void {
-    if (this.#forUnary.size === 0) this.#spawn(this.#forUnary);
-  }
-
   /** @throws DriverError of the operation, or `OVERLOADED`. */
-  async call(operation: string, request: Uint8Array, context: CallContext): Promise<Buffer> {
+  async call(operation: string, request: Uint8Array, context: CallOptions): Promise<Buffer> {
     const leave = this.#admission.enter(request.length);
     try {
       return await this.#untilAnswered(() => this.#leastBusy().call(operation, request, context));
@@ -78,7 +73,8 @@ export class Readers {
         yield first.value;
         yield* rest;
       } catch (error) {
-        throw error instanceof WorkerLostError ? gaveUp(error) : error;
+        if (!(error instanceof WorkerLostError)) throw error;
+        throw this.#admission.isClosed ? draining() : gaveUp(error);
       } finally {
         await rest.return(undefined);
       }
@@ -87,10 +83,15 @@ export class Readers {
     }
   }
 
+  /** What waits for a reader is refused, and what would have to wait. */
+  drain(): void {
+    this.#line.close(draining());
+  }
+
   /** Ends every reader at once. */
   async close(): Promise<void> {
     this.#admission.close();
-    this.#line.clear(draining());
+    this.drain();
     const readers = [...this.#all];
     for (const reader of readers) reader.kill();
     await Promise.all(readers.map(({ exited }) => exited));

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { DriverError } from "../errors.js";
+import { DriverError, draining } from "../errors.js";
 import { monotonicMs } from "../observability/clock.js";
 import type { CallContext } from "./call.js";
 import type { EngineLimits } from "./limits.js";
@@ -139,10 +139,7 @@ export class Transactions {
   async close(): Promise<void> {
     if (this.#lease === null) return;
     const lease = this.#lease;
-    this.#end(
-      lease,
-      new DriverError("DRAINING", "The transaction was rolled back because the driver is shutting down."),
-    );
+    this.#end(lease, draining("The transaction was rolled back because the driver is shutting down."));
     await this.#rollBack(lease.turn);
   }
 

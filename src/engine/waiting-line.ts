@@ -9,6 +9,7 @@ interface Waiter<Wish, Grant> {
 /** Callers that wait for something, first come first served; one whose signal aborts leaves the line. */
 export class WaitingLine<Wish, Grant> {
   readonly #waiters: Waiter<Wish, Grant>[] = [];
+  #closed: DriverError | undefined;
 
   get length(): number {
     return this.#waiters.length;
@@ -22,9 +23,10 @@ export class WaitingLine<Wish, Grant> {
   /**
    * Resolves with what `grantFirst` gives this caller.
    *
-   * @throws DriverError `CANCELLED` when the signal aborts before, or what `clear` was given.
+   * @throws DriverError `CANCELLED` when the signal aborts before, or what `close` was given.
    */
   wait(wish: Wish, signal: AbortSignal): Promise<Grant> {
+    if (this.#closed !== undefined) return Promise.reject(this.#closed);
     if (signal.aborted) return Promise.reject(cancelled());
     return new Promise((resolve, reject) => {
       const onAbort = (): void => {
@@ -52,9 +54,10 @@ export class WaitingLine<Wish, Grant> {
     this.#waiters.shift()?.proceed(grant);
   }
 
-  /** Sends everybody away. */
-  clear(error: DriverError): void {
-    for (const waiter of this.#waiters.splice(0)) waiter.giveUp(error);
+  /** Sends everybody away, and whoever comes later. */
+  close(why: DriverError): void {
+    this.#closed = why;
+    for (const waiter of this.#waiters.splice(0)) waiter.giveUp(why);
   }
 }
 

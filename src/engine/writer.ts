@@ -5,14 +5,14 @@ import {
   type RecoveryReport,
   RecoveryReportSchema,
 } from "../../gen/code_analysis/driver/v1/recovery_pb.js";
-import { DriverError } from "../errors.js";
+import { DriverError, draining } from "../errors.js";
 import { monotonicMs } from "../observability/clock.js";
 import type { WorkerEvent } from "../workers/events.js";
 import { lockedOut } from "../workers/lock-wait.js";
 import { RequestField, stringField } from "../workers/request-fields.js";
 import { WorkerLostError, WorkerProcess } from "../workers/worker-process.js";
 import type { WriterInfo } from "../workers/writer.js";
-import { Admission, draining } from "./admission.js";
+import { Admission } from "./admission.js";
 import type { CallContext } from "./call.js";
 import type { EngineLimits } from "./limits.js";
 import { cancelled, WaitingLine } from "./waiting-line.js";
@@ -26,9 +26,6 @@ const BUSY_RETRY_MS = 100;
 const COMMIT_FAILURE_WINDOW_MS = 60_000;
 
 const EMPTY = Buffer.alloc(0);
-
-/** Closing a database whose WAL was just copied takes milliseconds; whoever waits for the driver's end has other plans. */
-const CLOSE_TIMEOUT_MS = 2_000;
 
 /** What the writer reports about the database beside answers. */
 export interface WriterObserver {
@@ -229,15 +226,17 @@ export class Writer {
     }
   }
 
-  /** From now on nothing is taken in, and what waits for a transaction to end is refused. */
+  /** What waits, for a transaction to end or for the lock of another process, is refused, and what would have to wait. */
   drain(): void {
-    this.#admission.close();
-    this.#line.clear(draining());
+    this.#line.close(draining());
+    // A process that is just starting is told by what it finds.
+    this.#process.call("drain", EMPTY, { deadlineMs: Number.POSITIVE_INFINITY }).catch(() => undefined);
   }
 
-  /** Checkpoints, closes the database and ends the process. Nothing else may run. */
+  /** Takes nothing in any more, checkpoints, closes the database and ends the process. */
   async close(): Promise<void> {
-    this.drain();
+    this.#admission.close();
+    this.#line.close(draining());
     try {
       await this.#started;
       await this.#process.call("checkpoint", EMPTY, { deadlineMs: Number.POSITIVE_INFINITY });
@@ -246,14 +245,13 @@ export class Writer {
       this.#log("warn", "the WAL could not be checkpointed", { reason: DriverError.from(error).message });
       this.kill();
     }
-    const timer = setTimeout(() => this.kill(), CLOSE_TIMEOUT_MS);
     await this.#process.exited;
-    clearTimeout(timer);
   }
 
   /** Ends the process at once. */
   kill(): void {
-    this.drain();
+    this.#admission.close();
+    this.#line.close(draining());
     this.#process.kill();
   }
 

@@ -36,7 +36,7 @@ function adaptUnary({ run }: UnaryHandler, method: ServedMethod): UnaryCall {
   return async (call, respond) => {
     const served = new ServedCall(call, method);
     try {
-      served.authorize();
+      served.admit();
       const answer = await run(call.request, served);
       if (served.end()) respond(null, answer);
     } catch (thrown) {
@@ -63,7 +63,7 @@ function adaptBidiStream({ run }: BidiStreamHandler, method: ServedMethod): Bidi
 
 async function answer(call: AnswerStream, served: ServedCall, open: () => AsyncIterable<Uint8Array>): Promise<void> {
   try {
-    served.authorize();
+    served.admit();
     for await (const message of open()) {
       if (served.signal.aborted) return;
       await write(call, message, served.signal);

@@ -32,7 +32,7 @@ function guard<Request, Answer>(
       if (served.end(error)) respond(toGrpcStatus(error));
     };
     try {
-      served.authorize();
+      served.admit();
     } catch (thrown) {
       fail(DriverError.from(thrown));
       return;

@@ -7,7 +7,7 @@ import {
   type Health as HealthService,
   HealthCheckResponse_ServingStatus as ServingStatus,
 } from "../../gen/grpc/health/v1/health_pb.js";
-import { DriverError } from "../errors.js";
+import { DriverError, draining } from "../errors.js";
 import { decodeRequest } from "./decode.js";
 import type { Handlers } from "./service-definition.js";
 
@@ -77,7 +77,7 @@ export class Health {
         sent = status;
         yield encodeStatus(status);
       } else if (this.#isClosed) {
-        throw new DriverError("DRAINING", "The driver is shutting down.", { retryAfterMs: 1_000 });
+        throw draining();
       } else {
         await once(this.#changes, CHANGE, { signal });
       }

@@ -6,6 +6,7 @@ import { monotonicMs } from "../observability/clock.js";
 import { type Access, type Authenticate, assertAccess } from "./access.js";
 import { deadlineOf } from "./deadline.js";
 import type { Listener } from "./listener.js";
+import type { OpenCalls } from "./open-calls.js";
 
 /** A call that has ended, whichever way. */
 export interface EndedCall {
@@ -33,6 +34,7 @@ export interface ServedMethod {
   readonly listener: Listener;
   readonly authenticate: Authenticate;
   readonly onCallEnd: CallObserver;
+  readonly openCalls: OpenCalls;
 }
 
 /** What the calls of all kinds have in common. */
@@ -64,6 +66,7 @@ export class ServedCall implements CallContext, EndedCall {
   readonly #method: ServedMethod;
   readonly #startedMs = monotonicMs();
   #requestId: string | undefined;
+  #isOpen = false;
   #hasEnded = false;
   #cancelReason: DriverError | undefined;
   #controller: AbortController | undefined;
@@ -99,12 +102,18 @@ export class ServedCall implements CallContext, EndedCall {
     return this.#controller.signal;
   }
 
-  /** @throws DriverError `UNAUTHENTICATED`, `ROLE_NOT_ALLOWED` */
-  authorize(): void {
-    const { access, authenticate, listener, path } = this.#method;
+  /**
+   * Lets the call in. What anyone may ask, how the driver is, is answered to the end.
+   *
+   * @throws DriverError `UNAUTHENTICATED`, `ROLE_NOT_ALLOWED`, `DRAINING`
+   */
+  admit(): void {
+    const { access, authenticate, listener, openCalls, path } = this.#method;
     if (access === "anyone") return;
     this.role = authenticate(this.metadata, listener, () => this.#call.getAuthContext().sslPeerCertificate);
     assertAccess(path, access, this.role);
+    openCalls.begin();
+    this.#isOpen = true;
   }
 
   /** Ends the call with OK, or with `error`. False when it has ended already, so that nothing more must be sent. */
@@ -115,6 +124,7 @@ export class ServedCall implements CallContext, EndedCall {
     this.error = error;
     if (error !== undefined) this.code = status[error.status];
     this.#method.onCallEnd(this);
+    if (this.#isOpen) this.#method.openCalls.end();
     return true;
   }
 

@@ -23,7 +23,10 @@ import { createChannelzImplementation } from "./channelz.js";
 import { pinDeadline } from "./deadline.js";
 import { createDriverHandlers } from "./driver-service.js";
 import { Health, ServingStatus } from "./health.js";
+
 import { bindPrivately, type Listener, removeStaleSocket, type TlsOptions } from "./listener.js";
+import { OpenCalls } from "./open-calls.js";
+
 import { createReflectionHandlers } from "./reflection.js";
 import type { CallObserver } from "./served-call.js";
 import { type Handler, methodDefinition, methodPath, type ServiceDescriptor } from "./service-definition.js";
@@ -58,6 +61,7 @@ export class RpcServer {
   readonly #options: RpcServerOptions;
   readonly #services: readonly ServedService[];
   readonly #servers: Server[] = [];
+  readonly #openCalls = new OpenCalls();
 
   constructor(options: RpcServerOptions) {
     this.#options = options;
@@ -121,12 +125,19 @@ export class RpcServer {
   }
 
   /**
-   * Health goes NOT_SERVING, no call is accepted any more, and those that run get `drainTimeoutMs` before they are cancelled.
+   * Health goes NOT_SERVING, and every new call is answered DRAINING. Resolves when the calls that run have ended, or after
+   * `timeoutMs`. Connections stay open: a client whose connection is closed learns nothing, neither why nor when to come back.
    */
-  async stop(drainTimeoutMs: number): Promise<void> {
+  async drain(timeoutMs: number): Promise<void> {
     this.health.setStatus(ServingStatus.NOT_SERVING);
+    await this.#openCalls.drain(timeoutMs);
+  }
+
+  /** Ends every connection, those with calls that are still open after `graceMs`. */
+  async stop(graceMs: number): Promise<void> {
+    await this.drain(0);
     this.health.close();
-    await Promise.all(this.#servers.map((server) => shutDown(server, drainTimeoutMs)));
+    await Promise.all(this.#servers.map((server) => shutDown(server, graceMs)));
   }
 
   /** A server for each listener, so that a call's listener is known for certain and not guessed from its peer's address. */
@@ -139,7 +150,7 @@ export class RpcServer {
       "grpc.keepalive_timeout_ms": KEEPALIVE_TIMEOUT_MS,
       "grpc.max_connection_idle_ms": MAX_IDLE_MS,
     });
-    const shared = { listener, authenticate, onCallEnd };
+    const shared = { listener, authenticate, onCallEnd, openCalls: this.#openCalls };
     for (const { service, handlers, accessOf } of this.#services) {
       const definition: Record<string, ServiceDefinition[string]> = {};
       const implementation: UntypedServiceImplementation = {};
@@ -213,9 +224,9 @@ function assertBoundToLoopback(listener: Address, http2Server: NetServer): void 
   );
 }
 
-function shutDown(server: Server, drainTimeoutMs: number): Promise<void> {
+function shutDown(server: Server, graceMs: number): Promise<void> {
   return new Promise((resolve) => {
-    const timer = setTimeout(() => server.forceShutdown(), drainTimeoutMs);
+    const timer = setTimeout(() => server.forceShutdown(), graceMs);
     server.tryShutdown(() => {
       clearTimeout(timer);
       resolve();

@@ -4,7 +4,7 @@
  * itself; the main process sends nothing else while it is open.
  */
 import { statSync } from "node:fs";
-import { DriverError } from "../errors.js";
+import { DriverError, draining } from "../errors.js";
 import { monotonicMs } from "../observability/clock.js";
 import { type Connection, openConnection, setPragma } from "../sqlite/connection.js";
 import { fromSqliteError } from "../sqlite/errors.js";
@@ -56,11 +56,25 @@ const queue: WorkerCall[] = [];
 const schedule = oncePerTurn(runQueue);
 /** Nothing runs before the database is open. */
 let isOpen = false;
+let isDraining = false;
 const lockWait = new LockWait(limits.maxLockWaitMs);
 let idleTimer: NodeJS.Timeout | undefined;
 
-const host = new WorkerHost(queuedCalls(queue, schedule, () => streams));
+const calls = queuedCalls(queue, schedule, () => streams);
+const host = new WorkerHost({
+  ...calls,
+  onCall: (call) => {
+    if (call.operation === "drain") drain(call);
+    else calls.onCall(call);
+  },
+});
 const streams: StreamRunner = new StreamRunner(host, schedule);
+
+/** The driver is going down: from now on nothing waits for a lock. Heard at once, and not in the turn of the call. */
+function drain({ id }: WorkerCall): void {
+  isDraining = true;
+  host.respond(id, Buffer.alloc(0));
+}
 
 function runQueue(): void {
   if (!isOpen) return;
@@ -151,10 +165,10 @@ function isLockedOut({ sqliteCode }: DriverError): boolean {
 function putBack(calls: readonly WorkerCall[]): void {
   if (!lockWait.isLockedOut) host.log("warn", "another process has locked the database; writes wait for it");
   const now = monotonicMs();
-  const waiting = calls.filter(({ id, deadlineMs }) => lockWait.refused(id, now) && now < deadlineMs);
+  const waiting = calls.filter(({ id, deadlineMs }) => lockWait.refused(id, now) && now < deadlineMs && !isDraining);
   const isWaiting = new Set(waiting);
   for (const call of calls) {
-    if (!isWaiting.has(call)) host.fail(call.id, lockedOut(limits.maxLockWaitMs));
+    if (!isWaiting.has(call)) host.fail(call.id, isDraining ? draining() : lockedOut(limits.maxLockWaitMs));
   }
   queue.unshift(...waiting);
 }

@@ -23,6 +23,8 @@ export class StreamRunner {
   readonly #onIdle: () => void;
   #stream: RunningStream | null = null;
   #isScheduled = false;
+  /** Since when the stream waits for its caller to take a message, on the clock of `monotonicMs()`; null while it does not. */
+  #stalledSinceMs: number | null = null;
 
   constructor(host: WorkerHost, onIdle: () => void) {
     this.#host = host;
@@ -31,6 +33,11 @@ export class StreamRunner {
 
   get isBusy(): boolean {
     return this.#stream !== null;
+  }
+
+  /** How long the caller of the stream has taken no message although one is ready, in milliseconds. */
+  get stalledMs(): number {
+    return this.#stalledSinceMs === null ? 0 : monotonicMs() - this.#stalledSinceMs;
   }
 
   start(session: Session, call: WorkerCall, run: StreamOperation): void {
@@ -47,12 +54,21 @@ export class StreamRunner {
   pull(callId: number): void {
     if (this.#stream?.call.id !== callId) return;
     this.#stream.credit++;
+    this.#stalledSinceMs = null;
     this.#schedule();
   }
 
   cancel(callId: number): void {
     if (this.#stream?.call.id !== callId) return;
     this.#stream.messages.return?.();
+    this.#finish();
+  }
+
+  /** Ends the stream, if there is one, with this error. */
+  abort(error: DriverError): void {
+    if (this.#stream === null) return;
+    this.#stream.messages.return?.();
+    this.#host.fail(this.#stream.call.id, error);
     this.#finish();
   }
 
@@ -66,7 +82,11 @@ export class StreamRunner {
   }
 
   #advance(): void {
-    if (this.#stream === null || this.#stream.credit === 0) return;
+    if (this.#stream === null) return;
+    if (this.#stream.credit === 0) {
+      this.#stalledSinceMs ??= monotonicMs();
+      return;
+    }
     const { call, messages, session } = this.#stream;
     this.#stream.credit--;
     try {
@@ -98,6 +118,7 @@ export class StreamRunner {
 
   #finish(): void {
     this.#stream = null;
+    this.#stalledSinceMs = null;
     this.#onIdle();
   }
 }

@@ -42,6 +42,8 @@ const IDLE_CHECKPOINT_PAGES = 1_000;
 const BUSY_CHECKPOINT_PAGES = 8_000;
 /** Without a write for this long the writer counts as idle, in milliseconds. */
 const IDLE_AFTER_MS = 100;
+/** How long a call waits for a stream of the same transaction of which nothing is read, in milliseconds. */
+const MAX_STALL_MS = 2_000;
 /** How long one attempt to get the write lock takes at most, in milliseconds. */
 const LOCK_ATTEMPT_MS = 500;
 /** How long a start waits for a migration that wants no driver beside it. */
@@ -59,6 +61,7 @@ let isOpen = false;
 let isDraining = false;
 const lockWait = new LockWait(limits.maxLockWaitMs);
 let idleTimer: NodeJS.Timeout | undefined;
+let stallTimer: NodeJS.Timeout | undefined;
 
 const calls = queuedCalls(queue, schedule, () => streams);
 const host = new WorkerHost({
@@ -78,6 +81,7 @@ function drain({ id }: WorkerCall): void {
 
 function runQueue(): void {
   if (!isOpen) return;
+  if (streams.isBusy) watchStream();
   while (queue.length > 0 && !streams.isBusy) {
     if (session.connection.inTransaction) runInTransaction();
     else if (!takeExclusive()) runBatch();
@@ -93,6 +97,38 @@ function runQueue(): void {
   idleTimer = setTimeout(() => {
     if (queue.length === 0 && !session.connection.inTransaction) checkpointWhenDue(IDLE_CHECKPOINT_PAGES);
   }, IDLE_AFTER_MS);
+}
+
+/**
+ * A call of the transaction waits for a stream of the same transaction to end. Its client may be reading it; but one that waits for
+ * this call before it reads on would wait for ever.
+ */
+function watchStream(): void {
+  if (queue.length === 0 || stallTimer !== undefined) return;
+  stallTimer = setTimeout(() => {
+    stallTimer = undefined;
+    if (!streams.isBusy) return;
+    if (streams.stalledMs >= MAX_STALL_MS) passStalledStream();
+    watchStream();
+  }, MAX_STALL_MS);
+}
+
+/** The client's wish to commit ends the stream; other calls are refused and the stream stays. */
+function passStalledStream(): void {
+  for (let call = queue[0]; call !== undefined; call = queue[0]) {
+    if (call.operation === "commitTransaction") {
+      streams.abort(transactionBusy("The stream was ended because its transaction is committed and nobody read on."));
+      return;
+    }
+    queue.shift();
+    host.fail(call.id, transactionBusy("A Query of the same transaction is open and nobody reads on."));
+  }
+}
+
+function transactionBusy(message: string): DriverError {
+  return new DriverError("TRANSACTION_BUSY", message, {
+    hint: "Read it to its end, or cancel it, before the next call of the transaction.",
+  });
 }
 
 /** Runs the call at the head of the queue when it is one that has the connection to itself. */

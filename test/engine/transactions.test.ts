@@ -195,6 +195,23 @@ describe("transactions", () => {
     await tx.commit();
   });
 
+  it("refuse a call while a stream of theirs is not read on, and are committed all the same", async () => {
+    const test = await withTable(start());
+    const tx = await begin(test, 60_000);
+    await tx.sql("INSERT INTO t VALUES (1)");
+    const stream = tx.query("WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM n) SELECT x FROM n");
+    await stream.next();
+    const startMs = performance.now();
+    await assert.rejects(tx.sql("INSERT INTO t VALUES (2)"), reason("TRANSACTION_BUSY"));
+    assert.ok(performance.now() - startMs < 20_000, "it waited for the time to live");
+    await stream.next();
+    await tx.commit();
+    await assert.rejects(async () => {
+      for await (const _ of stream);
+    }, reason("TRANSACTION_BUSY"));
+    assert.deepEqual(await values(test), [1n]);
+  });
+
   it("expire with their time to live, are rolled back, and say so", async () => {
     const test = await withTable(start());
     const tx = await begin(test, 150);

@@ -96,13 +96,16 @@ describe("a driver that is stopped for a while", function () {
       connection.close();
       return acknowledged;
     });
-    for (let i = 0; i < PAUSES; i++) {
-      const pid = await stop(random.pick(["main", "writer", "reader"]));
-      await pause(random.next() * MAX_PAUSE_MS);
-      resume(pid);
-      await pause(random.next() * MAX_REST_MS);
+    try {
+      for (let i = 0; i < PAUSES; i++) {
+        const pid = await stop(random.pick(["main", "writer", "reader"]));
+        await pause(random.next() * MAX_PAUSE_MS);
+        resume(pid);
+        await pause(random.next() * MAX_REST_MS);
+      }
+    } finally {
+      isOver = true;
     }
-    isOver = true;
     const acknowledged = (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
     assert.deepEqual(await driver.values("SELECT count(*) FROM t"), [BigInt(acknowledged)]);
     assert.deepEqual(await driver.values("SELECT count(*) FROM (SELECT DISTINCT client, seq FROM t)"), [

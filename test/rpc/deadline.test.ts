@@ -51,6 +51,7 @@ describe("a deadline", () => {
       });
       await bench.serve(engine);
       const session = connect("http://localhost", { createConnection: () => connectSocket(bench.socketPath) });
+      await once(session, "connect");
       const headers = { ":method": "POST", ":path": PATH, te: "trailers", "content-type": "application/grpc" };
       const beforeMs = monotonicMs();
       // What a client sends under the name that the server uses itself counts for nothing.

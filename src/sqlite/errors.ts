@@ -48,10 +48,13 @@ function primaryCode(code: string): string {
   return code.split("_").slice(0, 2).join("_");
 }
 
+/** What better-sqlite3 says of it (src/util/binder.cpp); SQLite itself takes missing values for NULL. */
+const PARAMETER_MISMATCH = /^(Too few|Too many|Missing named) parameter/;
+
 /**
  * Converts whatever a call to SQLite threw. A SQLite code becomes the reason of the table above; a `TypeError` or
- * `RangeError` of better-sqlite3 (wrong number of parameters, an unbindable value) is the caller's request; a `DriverError`
- * passes through.
+ * `RangeError` of better-sqlite3 (several statements, an unbindable value) is the caller's request, where the values do not fit
+ * the statement's parameters it is the statement; a `DriverError` passes through.
  */
 export function fromSqliteError(error: unknown): DriverError {
   if (isSqliteError(error)) {
@@ -65,7 +68,8 @@ export function fromSqliteError(error: unknown): DriverError {
     });
   }
   if (!(error instanceof DriverError) && (error instanceof TypeError || error instanceof RangeError)) {
-    return new DriverError("INVALID_REQUEST", error.message, { cause: error });
+    const reason = PARAMETER_MISMATCH.test(error.message) ? "SQL_ERROR" : "INVALID_REQUEST";
+    return new DriverError(reason, error.message, { cause: error });
   }
   return DriverError.from(error);
 }

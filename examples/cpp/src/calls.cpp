@@ -18,7 +18,8 @@ void set_statement(const json& step, Request& request) {
   for (const std::string value : step.value("parameters", json::array())) {
     *request.add_parameters() = to_value(value);
   }
-  for (const auto& [name, value] : step.value("named", json::object()).items()) {
+  const json named = step.value("named", json::object());
+  for (const auto& [name, value] : named.items()) {
     (*request.mutable_named_parameters())[name] = to_value(value);
   }
 }

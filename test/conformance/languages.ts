@@ -76,7 +76,7 @@ export const LANGUAGES: readonly Language[] = [
     toolchain: [
       ["cmake", "--version"],
       ["c++", "--version"],
-      ["grpc_cpp_plugin", "--help"],
+      ["sh", "-c", "command -v grpc_cpp_plugin"],
       ["pkg-config", "--exists", "grpc++"],
     ],
     build: [

@@ -116,7 +116,7 @@ describe("operations on SQL", () => {
         ["SELECT :toString", []],
       ];
       for (const [sql, positional, named] of wrong) {
-        assert.throws(() => read(sql, positional, named), failsWith("INVALID_REQUEST"), sql);
+        assert.throws(() => read(sql, positional, named), failsWith("SQL_ERROR"), sql);
       }
       assert.throws(
         () => db.read(execute, Execute, { sql: "SELECT ?, ?", parameters: [toValue(1n), {}] }),

@@ -11,6 +11,7 @@ import { decodeMessage } from "../workers/index-messages.js";
 import { decodeRequest } from "../workers/operations/operation.js";
 import type { SchemaState } from "../workers/operations/schema-state.js";
 import { RequestField, stringField } from "../workers/request-fields.js";
+import { Backups } from "./backups.js";
 import type { CallContext, Engine, MethodName, StreamMethodName, UnaryMethodName } from "./call.js";
 import { driverInfo } from "./driver-info.js";
 import { EngineHealth } from "./health.js";
@@ -57,6 +58,7 @@ export class DriverEngine implements Engine {
   readonly #writer: Writer;
   readonly #readers: Readers;
   readonly #parsers: Parsers;
+  readonly #backups: Backups;
   readonly #transactions: Transactions;
   readonly #unary: Readonly<Record<UnaryMethodName, UnaryHandler>>;
   readonly #streams: Readonly<Record<StreamMethodName, StreamHandler>>;
@@ -78,6 +80,7 @@ export class DriverEngine implements Engine {
     });
     this.#readers = new Readers(databasePath, limits, log, (error) => this.#setServing(false, error.message));
     this.#parsers = new Parsers(databasePath, limits, log);
+    this.#backups = new Backups(databasePath, log);
     this.#transactions = new Transactions(this.#writer, limits);
     const indexing = new Indexing(this.#parsers, this.#writer, log);
 
@@ -119,11 +122,7 @@ export class DriverEngine implements Engine {
       query: readStream("query"),
       select: readStream("select"),
       indexProject: (request, context) => indexing.indexProject(request, context),
-      backup: () => {
-        throw new DriverError("NOT_IMPLEMENTED", "This version of the driver makes no backups yet.", {
-          hint: "Stop the driver and copy the database file.",
-        });
-      },
+      backup: (request, context) => this.#backups.backup(request, context),
     };
   }
 
@@ -166,7 +165,8 @@ export class DriverEngine implements Engine {
     this.#isDraining = true;
     const overdue = setTimeout(() => this.#writer.kill(), CLOSE_TIMEOUT_MS);
     this.#writer.drain();
-    await Promise.all([this.#transactions.close(), this.#readers.close(), this.#parsers.close()]);
+    const workers = [this.#readers, this.#parsers, this.#backups];
+    await Promise.all([this.#transactions.close(), ...workers.map((each) => each.close())]);
     await this.#writer.close();
     clearTimeout(overdue);
   }
@@ -176,6 +176,7 @@ export class DriverEngine implements Engine {
     this.#writer.kill();
     void this.#readers.close();
     void this.#parsers.close();
+    void this.#backups.close();
   }
 
   #setServing(isServing: boolean, detail: string): void {

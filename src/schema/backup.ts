@@ -1,65 +1,123 @@
-import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, statSync } from "node:fs";
-import { basename, join } from "node:path";
-import { DriverError } from "../errors.js";
+import { createHash } from "node:crypto";
+import { closeSync, fsyncSync, openSync, readSync, renameSync, rmSync, statSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { DriverError, type Reason } from "../errors.js";
 import { type Connection, openConnection } from "../sqlite/connection.js";
 import { fromSqliteError } from "../sqlite/errors.js";
 import { inspectSchema } from "./introspection.js";
 import { countRows } from "./space.js";
 
-export interface BackupOptions {
-  /** Where the copy goes; made when it does not exist. */
-  readonly directory: string;
-  /** Part of the file name: `<database>.<time>.backup`. Default: now. */
-  readonly time?: Date;
-  /** Called with the name of the file before it is made, for who may have to remove what a killed process leaves. */
-  readonly onStart?: (partialPath: string) => void;
-  readonly onProgress?: (progress: { readonly donePages: number; readonly totalPages: number }) => void;
+/** How far a copy is; the total grows when the database does. */
+export interface BackupProgress {
+  readonly donePages: number;
+  readonly totalPages: number;
 }
 
-export interface Backup {
-  readonly path: string;
+export interface CopyOptions {
+  /** Quick leaves out whether the indexes fit their tables (https://sqlite.org/pragma.html#pragma_quick_check). Default: quick. */
+  readonly check?: "quick_check" | "integrity_check";
+  /** Permissions of the copy. Default: those of the database, so that nobody may read the copy who may not read the original. */
+  readonly mode?: number;
+  readonly onProgress?: (progress: BackupProgress) => void;
+}
+
+/** A copy that is proven and on disk. */
+export interface DatabaseCopy {
   readonly bytes: number;
+  /** In hexadecimal. */
+  readonly sha256: string;
   /** Rows of every table, counted in the copy and equal to those of the original. */
   readonly rows: ReadonlyMap<string, number>;
 }
 
+export interface Backup extends DatabaseCopy {
+  readonly path: string;
+}
+
 /** 1,000 pages of 4 KiB: about ten milliseconds between two answers to the event loop. */
 const PAGES_PER_ROUND = 1_000;
+const HASH_CHUNK_BYTES = 1 << 20;
+const OWNER_ONLY = 0o600;
+
+/** `<database>.<time>.backup` in `directory`: where a backup that is made at `time` goes. */
+export function backupPath(databasePath: string, directory: string, time: Date = new Date()): string {
+  return join(directory, `${basename(databasePath)}.${time.toISOString().replaceAll(":", "-")}.backup`);
+}
+
+/** The name that the backup `path` has while it is made, for who may have to remove what a killed process leaves. */
+export function partialPathOf(path: string): string {
+  return `${path}.partial`;
+}
 
 /**
- * Copies a database while others use it (https://sqlite.org/backup.html) and verifies the copy: `quick_check`, and as many rows
- * in every table as in the snapshot that was copied. The file gets its name only when it is proven and on disk.
+ * Makes the file `path`, which must not exist, a copy of the database: under another name until it is proven and on disk.
  *
- * @throws DriverError when the copy cannot be written (`DISK_FULL`, `INTERNAL`) or differs (`DATABASE_CORRUPT`).
+ * @throws DriverError what `copyDatabase` and `publishCopy` throw; there is no file then.
  */
-export async function createBackup(connection: Connection, options: BackupOptions): Promise<Backup> {
-  const { directory, time = new Date(), onProgress } = options;
-  mkdirSync(directory, { recursive: true });
-  const path = join(directory, `${basename(connection.name)}.${time.toISOString().replaceAll(":", "-")}.backup`);
-  const partial = `${path}.partial`;
-  options.onStart?.(partial);
+export async function createBackup(connection: Connection, path: string, options: CopyOptions = {}): Promise<Backup> {
+  const partialPath = partialPathOf(path);
+  const copy = await copyDatabase(connection, partialPath, options);
+  publishCopy(partialPath, path);
+  return { ...copy, path };
+}
+
+/**
+ * Copies a database into the new file `path` while others use it (https://sqlite.org/backup.html), and verifies the copy: SQLite's
+ * own check, and as many rows in every table as in the snapshot that was copied.
+ *
+ * @throws DriverError when the copy cannot be written (`INVALID_REQUEST`, `DISK_FULL`, `INTERNAL`) or differs
+ *   (`DATABASE_CORRUPT`); there is no file then.
+ */
+export async function copyDatabase(
+  connection: Connection,
+  path: string,
+  { check = "quick_check", mode = statSync(connection.name).mode & 0o777, onProgress }: CopyOptions = {},
+): Promise<DatabaseCopy> {
+  let isMade = false;
   // Copy and counts come from one snapshot, whatever others write meanwhile.
   connection.exec("BEGIN");
   try {
     const expected = countAllRows(connection);
-    // Nobody may read the copy who may not read the original.
-    closeSync(openSync(partial, "wx", statSync(connection.name).mode & 0o777));
-    await connection.backup(partial, {
-      progress: ({ totalPages, remainingPages }) => {
-        onProgress?.({ donePages: totalPages - remainingPages, totalPages });
+    closeSync(openSync(path, "wx", mode));
+    isMade = true;
+    const { totalPages } = await connection.backup(path, {
+      progress: ({ totalPages: total, remainingPages }) => {
+        onProgress?.({ donePages: total - remainingPages, totalPages: total });
         return PAGES_PER_ROUND;
       },
     });
-    const rows = verify(partial, expected);
-    synchronize(partial);
-    renameSync(partial, path);
-    return { path, bytes: statSync(path).size, rows };
+    onProgress?.({ donePages: totalPages, totalPages });
+    const rows = verify(path, check, expected);
+    synchronize(path);
+    return { bytes: statSync(path).size, sha256: hashFile(path), rows };
   } catch (error) {
-    rmSync(partial, { force: true });
-    throw fromSqliteError(error);
+    if (isMade) removeCopy(path);
+    throw writeError(`A backup in ${dirname(path)}`, error);
   } finally {
     if (connection.inTransaction) connection.exec("COMMIT");
   }
+}
+
+/**
+ * Gives the copy `partialPath` its name, in the same directory.
+ *
+ * @throws DriverError `INVALID_REQUEST` when there is such a file; the copy is removed then.
+ */
+export function publishCopy(partialPath: string, path: string): void {
+  try {
+    // Fails when there is one, which a rename would replace.
+    closeSync(openSync(path, "wx", OWNER_ONLY));
+    renameSync(partialPath, path);
+    synchronize(dirname(path));
+  } catch (error) {
+    removeCopy(partialPath);
+    throw writeError(`The backup ${path}`, error);
+  }
+}
+
+/** Removes an unfinished copy with what SQLite keeps beside it. */
+export function removeCopy(path: string): void {
+  for (const suffix of ["", "-journal", "-wal", "-shm"]) rmSync(path + suffix, { force: true });
 }
 
 function countAllRows(connection: Connection): Map<string, number> {
@@ -67,11 +125,15 @@ function countAllRows(connection: Connection): Map<string, number> {
   return new Map(tables.map(({ name }) => [name, countRows(connection, name)]));
 }
 
-function verify(path: string, expected: ReadonlyMap<string, number>): Map<string, number> {
+function verify(
+  path: string,
+  check: "quick_check" | "integrity_check",
+  expected: ReadonlyMap<string, number>,
+): Map<string, number> {
   const copy = openConnection(path, { role: "migration" });
   try {
-    const check: unknown = copy.pragma("quick_check", { simple: true });
-    if (check !== "ok") throw damaged(path, String(check));
+    const verdict: unknown = copy.pragma(check, { simple: true });
+    if (verdict !== "ok") throw damaged(path, String(verdict));
     const rows = countAllRows(copy);
     for (const [table, count] of expected) {
       if (rows.get(table) !== count)
@@ -96,4 +158,47 @@ function synchronize(path: string): void {
   } finally {
     closeSync(file);
   }
+}
+
+function hashFile(path: string): string {
+  const hash = createHash("sha256");
+  const chunk = Buffer.alloc(HASH_CHUNK_BYTES);
+  const file = openSync(path, "r");
+  try {
+    for (let length = readSync(file, chunk); length > 0; length = readSync(file, chunk)) {
+      hash.update(chunk.subarray(0, length));
+    }
+    return hash.digest("hex");
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** What the file system says of a place that was named wrong, or of a full one. */
+const REASON_OF_SYSTEM_CODE: Readonly<Record<string, Reason>> = {
+  EEXIST: "INVALID_REQUEST",
+  ENOENT: "INVALID_REQUEST",
+  ENOTDIR: "INVALID_REQUEST",
+  ENAMETOOLONG: "INVALID_REQUEST",
+  EACCES: "INVALID_REQUEST",
+  EPERM: "INVALID_REQUEST",
+  EROFS: "INVALID_REQUEST",
+  ENOSPC: "DISK_FULL",
+  EDQUOT: "DISK_FULL",
+};
+
+function writeError(what: string, cause: unknown): DriverError {
+  if (cause instanceof DriverError) return cause;
+  const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
+  const { message, reason, sqliteCode } = fromSqliteError(cause);
+  const isFull = reason === "DISK_FULL" || REASON_OF_SYSTEM_CODE[code] === "DISK_FULL";
+  const hint = isFull
+    ? "Free space there, or name another place."
+    : "Name a new file in a directory that may be written.";
+  const why = code === "EEXIST" ? "there is such a file" : message;
+  return new DriverError(REASON_OF_SYSTEM_CODE[code] ?? reason, `${what} cannot be written: ${why}.`, {
+    hint,
+    cause,
+    ...(sqliteCode !== undefined && { sqliteCode }),
+  });
 }

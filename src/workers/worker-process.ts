@@ -14,7 +14,7 @@ import { MAX_CALL_ID } from "./watchdog.js";
 const ANSWERS_PER_TURN = 32;
 
 /** The kinds of worker process; each is an entry file of this folder. */
-export type WorkerKind = "writer" | "reader" | "parser";
+export type WorkerKind = "writer" | "reader" | "parser" | "backup";
 
 /** What the death of a worker process had to do with a call that it left unanswered. */
 export interface LossCircumstances {

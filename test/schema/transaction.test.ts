@@ -1,7 +1,17 @@
 import assert from "node:assert/strict";
-import { chmodSync, copyFileSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
-import { createBackup } from "../../src/schema/backup.js";
+import { backupPath, createBackup } from "../../src/schema/backup.js";
 import { applyMigration } from "../../src/schema/migration.js";
 import { planMigration } from "../../src/schema/planner.js";
 import { type Connection, openConnection } from "../../src/sqlite/connection.js";
@@ -302,9 +312,9 @@ describe("createBackup()", () => {
     const writer = scratch.connect();
     const directory = join(scratch.directory, "backups");
     const progress: number[] = [];
-    const backup = await createBackup(scratch.connection, {
-      directory,
-      time: new Date(0),
+    mkdirSync(directory);
+    const path = backupPath(scratch.path, directory, new Date(0));
+    const backup = await createBackup(scratch.connection, path, {
       onProgress: ({ donePages }) => {
         progress.push(donePages);
         writer.exec("INSERT INTO files (path) VALUES ('meanwhile')");
@@ -312,8 +322,9 @@ describe("createBackup()", () => {
     });
     assert.equal(backup.path, join(directory, "test.db.1970-01-01T00-00-00.000Z.backup"));
     assert.equal(backup.rows.get("files"), 5_000);
-    assert.ok(progress.length > 0);
-    assert.ok(existsSync(backup.path));
+    assert.ok(progress.length > 1);
+    assert.equal(statSync(path).mode, statSync(scratch.path).mode);
+    assert.equal(backup.sha256, createHash("sha256").update(readFileSync(path)).digest("hex"));
     assert.deepEqual(readdirSync(directory), ["test.db.1970-01-01T00-00-00.000Z.backup"]);
     assert.equal(scratch.connection.inTransaction, false);
   });
@@ -338,7 +349,19 @@ describe("createBackup()", () => {
     const scratch = scratchDatabase(OLD);
     const directory = join(scratch.directory, "backups");
     writeFileSync(directory, "a file in the way");
-    await assert.rejects(createBackup(scratch.connection, { directory }));
+    await assert.rejects(createBackup(scratch.connection, join(directory, "a.backup")), { reason: "INVALID_REQUEST" });
     assert.equal(scratch.connection.inTransaction, false);
+  });
+
+  it("overwrites nothing, and leaves no copy of its own when there is such a file", async () => {
+    const scratch = scratchDatabase(OLD);
+    const path = join(scratch.directory, "a.backup");
+    const before = readdirSync(scratch.directory);
+    await assert.rejects(
+      createBackup(scratch.connection, path, { onProgress: () => writeFileSync(path, "somebody's") }),
+      /a\.backup cannot be written: there is such a file/,
+    );
+    assert.equal(readFileSync(path, "utf8"), "somebody's");
+    assert.deepEqual(readdirSync(scratch.directory).sort(), [...before, "a.backup"].sort());
   });
 });

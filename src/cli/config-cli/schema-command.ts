@@ -1,7 +1,7 @@
-import { readFileSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { DriverError } from "../../errors.js";
-import { type Backup, createBackup } from "../../schema/backup.js";
+import { type Backup, backupPath, createBackup, partialPathOf } from "../../schema/backup.js";
 import { BUILT_IN_SCHEMA } from "../../schema/built-in-schema.js";
 import { createDriver } from "../../schema/direct-driver.js";
 import { applyMigration, type MigrationProgress, type MigrationResult } from "../../schema/migration.js";
@@ -132,9 +132,11 @@ async function backUp(
 ): Promise<Backup> {
   const progress = startProgress("Backup", terminal.stderr);
   try {
-    return await createBackup(connection, {
-      directory: resolve(flags.backupDir ?? dirname(path)),
-      onStart: (partialPath) => supervisor.watchTemporaryFile(partialPath),
+    const directory = resolve(flags.backupDir ?? dirname(path));
+    mkdirSync(directory, { recursive: true });
+    const target = backupPath(path, directory);
+    supervisor.watchTemporaryFile(partialPathOf(target));
+    return await createBackup(connection, target, {
       onProgress: ({ donePages, totalPages }) => {
         assertNotAborted(signal);
         progress.update(donePages, totalPages, "pages");

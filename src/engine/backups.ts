@@ -1,0 +1,103 @@
+import { randomUUID } from "node:crypto";
+import { rmSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { fromBinary } from "@bufbuild/protobuf";
+import { BackupRequestSchema, BackupResponseSchema } from "../../gen/code_analysis/driver/v1/backup_pb.js";
+import { DriverError } from "../errors.js";
+import { decodeRequest } from "../workers/operations/operation.js";
+import { WorkerLostError, WorkerProcess } from "../workers/worker-process.js";
+import { Admission } from "./admission.js";
+import type { CallContext } from "./call.js";
+import type { EngineLog } from "./worker-log.js";
+
+/** Each reads the whole database and keeps its write-ahead log from shrinking. */
+const MAX_BACKUPS = 2;
+
+/** The main process's side of backups: each has a process to itself, so that neither reads nor writes wait for it. */
+export class Backups {
+  readonly #databasePath: string;
+  readonly #log: EngineLog;
+  readonly #admission = new Admission("backups", MAX_BACKUPS);
+  readonly #running = new Set<WorkerProcess>();
+
+  constructor(databasePath: string, log: EngineLog) {
+    this.#databasePath = databasePath;
+    this.#log = log;
+  }
+
+  /**
+   * Answers `Backup`. The file has its name only when the client has the summary; if it does not come to that, nothing is left.
+   *
+   * @throws DriverError `INVALID_REQUEST` for a bad destination, `DISK_FULL`, `DATABASE_CORRUPT`, `OVERLOADED`.
+   */
+  async *backup(request: Buffer, context: CallContext): AsyncGenerator<Uint8Array> {
+    const { destinationPath } = decodeRequest(BackupRequestSchema, request);
+    const leave = this.#admission.enter(request.length);
+    const partialPath = join(dirname(destinationPath), `${randomUUID()}.partial`);
+    const worker = this.#spawn(partialPath);
+    // A second signal ends this process at once.
+    const onExit = () => {
+      worker.kill();
+      for (const file of filesOfCopy(partialPath)) rmSync(file, { force: true });
+    };
+    process.once("exit", onExit);
+    let isPublished = false;
+    let isDelivered = false;
+    let isRefused = false;
+    try {
+      for await (const message of worker.stream("copy", request, context)) {
+        if (fromBinary(BackupResponseSchema, message).summary !== undefined) {
+          await worker.call("publish", request, context);
+          isPublished = true;
+        }
+        yield message;
+      }
+      isDelivered = true;
+    } catch (error) {
+      // Then nothing was made, and the path may be none at all.
+      isRefused = error instanceof DriverError && error.reason === "INVALID_REQUEST";
+      throw error instanceof WorkerLostError ? gaveUp(error) : error;
+    } finally {
+      // It may be in the middle of a check that takes minutes; killed, it cannot remove what it has begun.
+      worker.kill();
+      await worker.exited;
+      const unwanted = [
+        ...(isRefused ? [] : filesOfCopy(partialPath)),
+        ...(isPublished && !isDelivered ? [destinationPath] : []),
+      ];
+      await Promise.all(unwanted.map((file) => rm(file, { force: true })));
+      process.off("exit", onExit);
+      leave();
+    }
+  }
+
+  /** Ends every backup at once. */
+  async close(): Promise<void> {
+    this.#admission.close();
+    const workers = [...this.#running];
+    for (const worker of workers) worker.kill();
+    await Promise.all(workers.map(({ exited }) => exited));
+  }
+
+  #spawn(partialPath: string): WorkerProcess {
+    const options = { databasePath: this.#databasePath, partialPath };
+    const worker = new WorkerProcess("backup", options, (event) => {
+      if (event.type === "log") this.#log(event.level, event.message, event.fields);
+      // Whether the copy or the original is damaged is not known: what reads the original finds that out.
+      else if (event.type === "corrupt") this.#log("error", "a backup is damaged", { reason: event.error.message });
+    });
+    this.#running.add(worker);
+    void worker.exited.then(() => this.#running.delete(worker));
+    return worker;
+  }
+}
+
+/** What a killed process leaves: the copy, and what SQLite keeps beside it. */
+function filesOfCopy(path: string): string[] {
+  return ["", "-journal", "-wal", "-shm"].map((suffix) => path + suffix);
+}
+
+function gaveUp(cause: WorkerLostError): DriverError {
+  return new DriverError("INTERNAL", `The backup failed: ${cause.message}.`, { cause, hint: "See the driver's log." });
+}

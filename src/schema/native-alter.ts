@@ -20,7 +20,7 @@ const ORDER: readonly TableChange["kind"][] = ["drop-check", "change-column", "d
  */
 export function alterTable(diff: TableDiff): Operation[] | undefined {
   const changes = diff.changes.filter((change) => !isCarriedByColumn(diff, change));
-  const alterations = changes.map((change) => alterationFor(change));
+  const alterations = changes.map((change) => alterationFor(change, diff));
   if (!alterations.every((alteration) => alteration !== undefined)) return undefined;
   return alterations
     .sort((a, b) => ORDER.indexOf(a.change.kind) - ORDER.indexOf(b.change.kind))
@@ -34,7 +34,7 @@ export function alterTable(diff: TableDiff): Operation[] | undefined {
     }));
 }
 
-function alterationFor(change: TableChange): Alteration | undefined {
+function alterationFor(change: TableChange, { from }: TableDiff): Alteration | undefined {
   switch (change.kind) {
     case "add-column":
       return canAdd(change.column)
@@ -57,11 +57,13 @@ function alterationFor(change: TableChange): Alteration | undefined {
       const prefix = name === undefined ? "" : `CONSTRAINT ${quoteIdentifier(name)} `;
       return { clause: `ADD ${prefix}CHECK (${text})`, cost: "scan", change };
     }
-    case "drop-check":
-      // SQLite can only drop what it can name.
-      return change.check.name === undefined
-        ? undefined
-        : { clause: `DROP CONSTRAINT ${quoteIdentifier(change.check.name)}`, cost: "constant", change };
+    case "drop-check": {
+      const { name } = change.check;
+      // SQLite can only drop what it can name; of two with one name it drops the first.
+      const sameName = from.checks.filter((check) => keyOf(check.name ?? "") === keyOf(name ?? ""));
+      if (name === undefined || sameName.length > 1) return undefined;
+      return { clause: `DROP CONSTRAINT ${quoteIdentifier(name)}`, cost: "constant", change };
+    }
     default:
       return undefined;
   }

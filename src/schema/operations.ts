@@ -1,7 +1,7 @@
 import { inMain, quoteIdentifier } from "../sqlite/identifiers.js";
 import { createStatement } from "./create-statement.js";
 import { describeChange, type ObjectDiff, type SchemaDiff, type TableDiff } from "./diff.js";
-import { findFullTextLinks, needsFullTextRebuild } from "./full-text.js";
+import { linksAfter, needsFullTextRebuild } from "./full-text.js";
 import { type Index, keyOf, type Trigger } from "./model.js";
 import { alterTable } from "./native-alter.js";
 import type { Cost, Method, Operation } from "./plan.js";
@@ -60,7 +60,7 @@ export function buildOperations(
       create("view", view, "it is missing or differs", "constant"),
     ),
     ...triggers.created.map((trigger) => create("trigger", trigger, triggers.reasonOf(trigger), "constant")),
-    ...findFullTextLinks(diff.wanted)
+    ...linksAfter(diff)
       .filter((link) => needsFullTextRebuild(diff, link, rebuilt))
       .map(({ table, content }) => rebuildFullText(table, content)),
   ];

@@ -3,6 +3,7 @@ import type { Connection } from "../sqlite/connection.js";
 import { chooseOperations, keptObjects } from "./choice.js";
 import { compareSchemas } from "./comparator.js";
 import { findForeignKeyViolations, fingerprintSchema, readDataVersion, tablesAtRisk } from "./dependents.js";
+import { findLostColumns } from "./full-text.js";
 import { inspectSchema } from "./introspection.js";
 import { keyOf, type SchemaModel, temporaryName } from "./model.js";
 import { type ColumnRename, type Consent, type MigrationPlan, type Problem, schemaProblem } from "./plan.js";
@@ -67,6 +68,13 @@ export function planMigration(connection: Connection, wantedSql: string, options
       ...rows.problems,
       ...checks.flatMap(({ problems }) => problems),
       ...chosen.problems,
+      ...findLostColumns(diff, original).map(({ link, column }) =>
+        schemaProblem(
+          link.table,
+          `The full-text table ${link.table} reads the column ${column} of ${link.content}, which would be gone.`,
+          "Drop it first, or write in the wanted schema how it reads its content from now on.",
+        ),
+      ),
       ...temporaryTriggers(connection, rebuilt),
       ...(operations.length === 0 ? [] : inspectSpace(connection, sizes)),
     ],

@@ -102,10 +102,13 @@ export function keepsRowids({ from, to }: TableDiff): boolean {
   return from.primaryKey?.isRowidAlias === true && from.primaryKey.columns[0]?.term === to.primaryKey.columns[0]?.term;
 }
 
+/** Names of the rowid, each unless a column has it (https://sqlite.org/rowidtable.html). */
+export const ROWID_NAMES: readonly string[] = ["rowid", "_rowid_", "oid"];
+
 /** A name of the rowid that no column of the table hides; undefined when there is none (https://sqlite.org/rowidtable.html). */
 export function rowidName(table: Table): string | undefined {
   if (table.isWithoutRowid) return undefined;
-  return ["rowid", "_rowid_", "oid"].find((name) => findColumn(table, name) === undefined);
+  return ROWID_NAMES.find((name) => findColumn(table, name) === undefined);
 }
 
 /**

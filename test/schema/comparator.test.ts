@@ -234,6 +234,12 @@ describe("alterTable()", () => {
       "alter-table",
     ],
     ["rebuilds to drop an unnamed CHECK", `${columns}, CHECK (n > 0)`, columns, "rebuild-table"],
+    [
+      "rebuilds to drop one of two CHECKs with one name",
+      `${columns}, CONSTRAINT k CHECK (n > 0), CONSTRAINT k CHECK (n < 9)`,
+      `${columns}, CONSTRAINT k CHECK (n > 0)`,
+      "rebuild-table",
+    ],
     ["rebuilds for a DEFAULT", columns, columns.replace("n INT", "n INT DEFAULT 5"), "rebuild-table"],
     ["rebuilds for a foreign key", columns, columns.replace("n INT", "n INT REFERENCES files"), "rebuild-table"],
     ["rebuilds for COLLATE", columns, columns.replace("a TEXT", "a TEXT COLLATE NOCASE"), "rebuild-table"],

@@ -181,6 +181,49 @@ describe("migration: what hangs on a rebuilt table", () => {
     connection.exec("INSERT INTO words (words, rank) VALUES ('integrity-check', 1)");
   });
 
+  for (const [what, view, content] of [
+    ["that the wanted schema does not name", "", "files"],
+    ["over a view", "CREATE VIEW paths AS SELECT rowid AS number, path FROM files;", "paths', content_rowid='number"],
+  ] as const) {
+    it(`C8 rebuilds a full-text index ${what} when the rowids or values of its content change`, () => {
+      const table = (id: string, type: string) => `CREATE TABLE files (id ${id}, path ${type});`;
+      const index = `CREATE VIRTUAL TABLE words USING fts5(path, content='${content}');`;
+      const { connection } = scratchDatabase(`${table("INT UNIQUE", "TEXT") + view + index}
+        INSERT INTO files (rowid, id, path) VALUES (3, 30, '007'); INSERT INTO words (words) VALUES ('rebuild');`);
+      for (const wanted of [table("INT UNIQUE", "INTEGER"), table("INTEGER PRIMARY KEY", "INTEGER")]) {
+        migrate(connection, wanted + view + (view === "" ? "" : index), { allow: ["lossy:files.path"] });
+        connection.exec("INSERT INTO words (words, rank) VALUES ('integrity-check', 1)");
+      }
+      assert.deepEqual(connection.prepare("SELECT rowid FROM words('7')").pluck().all(), [30]);
+    });
+  }
+
+  it("C8 refuses to take a column from a full-text index that reads it", () => {
+    const table = "CREATE TABLE files (id INTEGER PRIMARY KEY, path TEXT, size INT);";
+    const index = (column: string) =>
+      `CREATE VIRTUAL TABLE words USING fts5(${column}, content='files', content_rowid='id');`;
+    const fill = "INSERT INTO files VALUES (1, 'alpha', 5); INSERT INTO words (words) VALUES ('rebuild');";
+    const { connection } = scratchDatabase(table + index("path") + fill);
+    const dropped = "CREATE TABLE files (id INTEGER PRIMARY KEY, size INT);";
+    const allow = ["drop-column:files.path"];
+    assertRefused(connection, dropped, /full-text table words reads the column path of files, which would be gone/, {
+      allow,
+    });
+    assertRefused(connection, dropped + index("path"), /full-text table words reads the column path/, { allow });
+    const renames = [{ table: "files", from: "path", to: "name" }];
+    const renamed = table.replace("path", "name");
+    assertRefused(connection, renamed + index("path"), /full-text table words reads the column path/, { renames });
+    migrate(connection, renamed + index("name"), { renames });
+    assert.deepEqual(connection.prepare("SELECT name FROM words('alpha')").pluck().all(), ["alpha"]);
+    const control = scratchDatabase(table + index("path") + fill).connection;
+    control.exec("ALTER TABLE files DROP COLUMN path");
+    assert.throws(
+      () => control.prepare("SELECT * FROM words('alpha')").all(),
+      /no such column/,
+      "silent until it is read",
+    );
+  });
+
   it("C9 refuses to change the rowids under a contentless full-text table", () => {
     const { connection } = scratchDatabase(`CREATE TABLE files (id INT UNIQUE, path TEXT); ${fts("")}
       INSERT INTO files (rowid, id, path) VALUES (3, 30, 'alpha');`);

@@ -335,8 +335,9 @@ describe("createBackup()", () => {
       chmodSync(scratch.connection.name, mode);
       const seen = new Set<number>();
       const directory = join(scratch.directory, mode.toString(8));
-      const { path } = await createBackup(scratch.connection, {
-        directory,
+      mkdirSync(directory);
+      const path = backupPath(scratch.path, directory);
+      await createBackup(scratch.connection, path, {
         onProgress: () => {
           for (const name of readdirSync(directory)) seen.add(statSync(join(directory, name)).mode & 0o777);
         },

@@ -1,15 +1,12 @@
 #!/usr/bin/env node
 import { fileURLToPath } from "node:url";
-import { logVerbosity, setLogVerbosity } from "@grpc/grpc-js";
 import { runProgram } from "../cli/code-analysis-driver/program.js";
 import { ExitCode } from "../cli/exit-code.js";
 import type { Config } from "../config/config.js";
-import { serve } from "./serve.js";
-import { startDriver } from "./start-driver.js";
 import { VERSION } from "./version.js";
 
 // What grpc-js has to say comes back as an error as well, and stderr is for sentences and log records.
-if (process.env.GRPC_VERBOSITY === undefined) setLogVerbosity(logVerbosity.NONE);
+process.env.GRPC_VERBOSITY ??= "NONE";
 
 /** What a driver and its worker processes create is for its user alone: the database, its WAL, backups, tokens. */
 const PRIVATE_UMASK = 0o077;
@@ -33,12 +30,15 @@ const exitCode = await runProgram(process.argv.slice(2), {
   environment: process.env,
   programPath: fileURLToPath(import.meta.url),
   signal: interruption.signal,
-  serve: (config: Config) => {
+  serve: async (config: Config) => {
+    const { serve } = await import("./serve.js");
+    const { startDriver } = await import("./start-driver.js");
+    if (interruption.signal.aborted) return ExitCode.OK;
     // The driver ends in its own way.
     isServing = true;
     process.umask(PRIVATE_UMASK);
     process.off("SIGINT", interrupt).off("SIGTERM", interrupt);
-    return serve(config, startDriver, process);
+    return await serve(config, startDriver, process);
   },
 });
 process.exit(exitCode);

@@ -1,8 +1,4 @@
 import { once } from "node:events";
-import { connect } from "../cli/code-analysis-driver/connection.js";
-import { howToQuery } from "../cli/code-analysis-driver/index-command.js";
-import { indexDirectory, resolveDirectory } from "../cli/code-analysis-driver/index-directory.js";
-import { formatIndexReport } from "../cli/code-analysis-driver/index-report.js";
 import { ExitCode } from "../cli/exit-code.js";
 import { type Terminal, write } from "../cli/terminal.js";
 import type { Config } from "../config/config.js";
@@ -30,14 +26,16 @@ export type StartDriver = (config: Config, logger: Logger) => Promise<RunningDri
  * @throws DriverError when it cannot start.
  */
 export async function serve(config: Config, startDriver: StartDriver, terminal: Terminal): Promise<number> {
-  const directory = config.index === undefined ? undefined : resolveDirectory(config.index);
   const logger = createLogger({ level: config.logLevel });
   const stopping = onFirstSignal(logger);
-
+  const indexAtStart =
+    config.index === undefined
+      ? undefined
+      : // What only clients need is not loaded by a driver that has nothing to index.
+        (await import("./index-at-start.js")).prepareIndexing(config.index, config, terminal, logger);
   const driver = await startDriver(config, logger);
   for (const address of driver.addresses) await write(terminal.stdout, `listening ${address}\n`);
-  const indexing =
-    directory === undefined ? undefined : indexAtStart(directory, config, driver, terminal, logger, stopping);
+  const indexing = indexAtStart?.(driver.addresses[0], stopping);
 
   const failure = await Promise.race([
     driver.failed,
@@ -47,26 +45,6 @@ export async function serve(config: Config, startDriver: StartDriver, terminal: 
   await driver.stop(failure === undefined ? config.drainTimeoutMs : 0);
   await indexing;
   return failure === undefined ? ExitCode.OK : ExitCode.FAILED;
-}
-
-/** Indexes through the driver's own API, as any client would; a failure is reported, and the driver goes on serving. */
-async function indexAtStart(
-  directory: string,
-  config: Config,
-  driver: RunningDriver,
-  terminal: Terminal,
-  logger: Logger,
-  signal: AbortSignal,
-): Promise<void> {
-  const client = connect(config, driver.addresses[0]);
-  try {
-    const report = await indexDirectory(client, directory, terminal, signal);
-    await write(terminal.stdout, formatIndexReport(report, terminal.stdout) + howToQuery(config, true));
-  } catch (error) {
-    if (!signal.aborted) logger.error(`the folder ${directory} was not indexed`, { err: error });
-  } finally {
-    client.close();
-  }
 }
 
 /** Aborted at the first SIGTERM or SIGINT; the second one ends the process. */

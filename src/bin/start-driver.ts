@@ -7,7 +7,7 @@ import type { Logger } from "../observability/logger.js";
 import { ServingStatus } from "../rpc/health.js";
 import { type Listener, listenerAt, type TlsOptions } from "../rpc/listener.js";
 import type { EndedCall } from "../rpc/served-call.js";
-import { RpcServer } from "../rpc/server.js";
+import type { RpcServer } from "../rpc/server.js";
 import { decideListeners, type ListenRule } from "../security/listen-policy.js";
 import { loadTls, type TlsFiles, type TlsMaterial, watchTls } from "../security/tls.js";
 import { removePresenceNote, writePresenceNote } from "../sqlite/presence-note.js";
@@ -45,6 +45,8 @@ export const startDriver: StartDriver = async (config, logger) => {
     log: (level, message, fields) => logger[level](message, { ...fields }),
     onFatal: fail,
   });
+  // Loaded while the writer process starts.
+  const { RpcServer } = await import("../rpc/server.js");
   const server = new RpcServer({
     engine,
     authenticate,

@@ -1,5 +1,5 @@
+import { createRequire } from "node:module";
 import { pino, stdTimeFunctions } from "pino";
-import { prettyFactory } from "pino-pretty";
 import { redactFields, redactText } from "./redaction.js";
 
 /** From the most talkative to the quietest. */
@@ -45,6 +45,9 @@ export function createLogger(options: LoggerOptions): Logger {
   };
   const destination = write === undefined ? pino.destination({ dest: 2, sync: true }) : { write };
   if (!isPretty) return wrap(pino(settings, destination));
+  // Loaded only for people: it costs every start otherwise.
+  const require = createRequire(import.meta.url);
+  const { prettyFactory } = require("pino-pretty") as typeof import("pino-pretty");
   const format = prettyFactory({});
   return wrap(pino(settings, { write: (line: string) => destination.write(format(line)) }));
 }

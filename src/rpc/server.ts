@@ -1,12 +1,6 @@
 import { Server as NetServer } from "node:net";
 import { Server as TlsServer } from "node:tls";
-import {
-  getChannelzServiceDefinition,
-  Server,
-  ServerCredentials,
-  type ServiceDefinition,
-  type UntypedServiceImplementation,
-} from "@grpc/grpc-js";
+import { Server, ServerCredentials, type ServiceDefinition, type UntypedServiceImplementation } from "@grpc/grpc-js";
 import { DriverService } from "../../gen/code_analysis/driver/v1/driver_service_pb.js";
 import { file_code_analysis_driver_v1_error } from "../../gen/code_analysis/driver/v1/error_pb.js";
 import { file_google_rpc_error_details } from "../../gen/google/rpc/error_details_pb.js";
@@ -19,7 +13,7 @@ import { DriverError } from "../errors.js";
 import { type Address, formatAddress, isLoopback } from "../security/listen-policy.js";
 import { ACCESS_OF_METHOD, type Access, type Authenticate } from "./access.js";
 import { adapt } from "./adapter.js";
-import { createChannelzImplementation } from "./channelz.js";
+import { createChannelzHandlers } from "./channelz.js";
 import { pinDeadline } from "./deadline.js";
 import { createDriverHandlers } from "./driver-service.js";
 import { Health, ServingStatus } from "./health.js";
@@ -80,6 +74,7 @@ export class RpcServer {
       { service: HealthService, handlers: this.health.handlers, accessOf: () => "anyone" },
       { service: ServerReflection, handlers: reflection, accessOf: () => "read-only" },
       { service: ServerReflectionAlpha, handlers: reflection, accessOf: () => "read-only" },
+      { service: Channelz, handlers: createChannelzHandlers(), accessOf: () => "read-only" },
     ];
   }
 
@@ -165,8 +160,6 @@ export class RpcServer {
       }
       server.addService(definition, implementation);
     }
-    const channelz = createChannelzImplementation({ ...shared, access: "read-only" });
-    server.addService(getChannelzServiceDefinition(), channelz);
     return server;
   }
 }

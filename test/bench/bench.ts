@@ -1,14 +1,20 @@
-/** `npm run bench -- [sql] [index] [migrate]`: what the driver costs, each figure as a ratio measured in one run. */
+/** `npm run bench -- [sql] [durable] [latency] [start] [index] [migrate]`: what the driver costs, each figure as a ratio measured in one run. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
+import { benchDurable } from "./durable.js";
 import { benchIndexing } from "./indexing.js";
+import { benchLatency } from "./latency.js";
 import { benchMigrate } from "./migrate.js";
 import type { Figure } from "./rounds.js";
 import { benchSql } from "./sql.js";
+import { benchStartUp } from "./start-up.js";
 
 const BENCHMARKS: Readonly<Record<string, (folder: string) => Promise<Figure[]>>> = {
   sql: benchSql,
+  durable: benchDurable,
+  latency: benchLatency,
+  start: benchStartUp,
   index: benchIndexing,
   migrate: benchMigrate,
 };
@@ -37,6 +43,6 @@ function format(figure: Figure): string {
     return `${medianMs.toFixed(3)} ms (${lowestMs.toFixed(3)}–${highestMs.toFixed(3)})  ${name}`;
   }
   const { name, rates, ratesUnit, median, lowest, highest } = figure;
-  const [first, second] = rates.map((rate) => Math.round(rate).toLocaleString("en"));
+  const [first, second] = rates.map((rate) => rate.toLocaleString("en", { maximumFractionDigits: rate < 100 ? 2 : 0 }));
   return `${median.toFixed(2)} (${lowest.toFixed(2)}–${highest.toFixed(2)})  ${name}: ${first} / ${second} ${ratesUnit}`;
 }

@@ -2,6 +2,9 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 
+/** The program of the driver. */
+export const DRIVER = new URL("../../src/bin/code-analysis-driver.js", import.meta.url);
+
 /** A server process that prints `listening ADDRESS` when it serves. */
 export class ServerProcess {
   readonly address: string;
@@ -12,8 +15,14 @@ export class ServerProcess {
     this.address = address;
   }
 
-  static async start(script: URL, ...args: readonly string[]): Promise<ServerProcess> {
-    const child = spawn(process.execPath, [script.pathname, ...args], { stdio: ["ignore", "pipe", "inherit"] });
+  static start(script: URL, ...args: readonly string[]): Promise<ServerProcess> {
+    return ServerProcess.startUnder([], script, ...args);
+  }
+
+  /** @param prefix a command that runs the one that is added to it, in the same process; none when empty */
+  static async startUnder(prefix: readonly string[], script: URL, ...args: readonly string[]): Promise<ServerProcess> {
+    const [program = process.execPath, ...rest] = [...prefix, process.execPath, script.pathname, ...args];
+    const child = spawn(program, rest, { stdio: ["ignore", "pipe", "inherit"] });
     for await (const line of createInterface(child.stdout)) {
       if (line.startsWith("listening ")) return new ServerProcess(child, line.slice("listening ".length));
     }

@@ -1,5 +1,6 @@
 /** SQLite without a driver, for comparison: prints the rate of durable commits, or of rows read. */
 import Database from "better-sqlite3";
+import { BENCH_TABLE } from "./requests.js";
 
 const COMMITS = 500;
 const [what, path = "", sql = ""] = process.argv.slice(2);
@@ -8,7 +9,7 @@ database.pragma("journal_mode = WAL");
 database.pragma("synchronous = FULL");
 
 function commitsPerSecond(): number {
-  database.exec("CREATE TABLE IF NOT EXISTS bench_rows (id INTEGER PRIMARY KEY, name TEXT, score REAL)");
+  database.exec(BENCH_TABLE);
   const insert = database.prepare("INSERT INTO bench_rows (name, score) VALUES (?, ?)");
   const started = performance.now();
   for (let i = 0; i < COMMITS; i++) insert.run("a name", 1.5);

@@ -98,6 +98,11 @@ export function durationOf(name: string, repeats: number, run: () => void, prepa
     run();
     if (repeat > 0) times.push(performance.now() - started);
   }
+  return summaryOf(name, times);
+}
+
+/** Durations that were measured elsewhere, in milliseconds. */
+export function summaryOf(name: string, times: readonly number[]): Duration {
   return { name, medianMs: median(times), lowestMs: Math.min(...times), highestMs: Math.max(...times) };
 }
 

@@ -1,13 +1,10 @@
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import {
-  ExecuteRequestSchema,
-  QueryRequestSchema,
-  QueryResponseSchema,
-} from "../../gen/code_analysis/driver/v1/sql_pb.js";
-import { ServerProcess } from "./child.js";
+import { QueryRequestSchema, QueryResponseSchema } from "../../gen/code_analysis/driver/v1/sql_pb.js";
+import { DRIVER, ServerProcess } from "./child.js";
 import { RawClient } from "./raw-client.js";
+import { EXECUTE, fillTable, INSERT, pointRead } from "./requests.js";
 import { type Contender, callsPerSecond, compare, type Ratio } from "./rounds.js";
 
 const IN_FLIGHT = 64;
@@ -15,7 +12,6 @@ const CALLS = 6_000;
 const STREAM_ROWS = 300_000;
 const ROUNDS = 5;
 
-const EXECUTE = "/code_analysis.driver.v1.DriverService/Execute";
 const QUERY = "/code_analysis.driver.v1.DriverService/Query";
 const ECHO = "/bench.Echo/Echo";
 
@@ -29,28 +25,24 @@ export async function benchSql(folder: string): Promise<Ratio[]> {
     `unix:${folder}/echo.sock`,
   );
   const driver = await ServerProcess.start(
-    new URL("../../src/bin/code-analysis-driver.js", import.meta.url),
-    ...["serve", "--db", databasePath, "--listen", `unix:${folder}/driver.sock`, "--log-level", "warn"],
+    DRIVER,
+    ...["serve", "--db", databasePath, "--listen", `unix:${folder}/driver.sock`, "--log-level", "error"],
   );
   const echoClient = new RawClient(echoServer.address);
   const client = new RawClient(driver.address);
   try {
-    await client.unary(EXECUTE, statement("CREATE TABLE bench_rows (id INTEGER PRIMARY KEY, name TEXT, score REAL)"));
-    const fill = `INSERT INTO bench_rows (name, score) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT ${STREAM_ROWS}) SELECT 'name of row ' || i, i * 0.5 FROM n`;
-    await client.unary(EXECUTE, statement(fill));
-
-    const insert = statement("INSERT INTO bench_rows (name, score) VALUES (?, ?)", "a name", 1.5);
+    await fillTable(client, STREAM_ROWS);
     const echo: Contender = {
       name: "bare grpc-js echo",
-      run: () => callsPerSecond(CALLS, IN_FLIGHT, () => echoClient.unary(ECHO, insert)),
+      run: () => callsPerSecond(CALLS, IN_FLIGHT, () => echoClient.unary(ECHO, INSERT)),
     };
     const inserts: Contender = {
       name: `durable single-row inserts, ${IN_FLIGHT} in flight`,
-      run: () => callsPerSecond(CALLS, IN_FLIGHT, () => client.unary(EXECUTE, insert)),
+      run: () => callsPerSecond(CALLS, IN_FLIGHT, () => client.unary(EXECUTE, INSERT)),
     };
     const reads: Contender = {
       name: `point reads, ${IN_FLIGHT} in flight`,
-      run: () => callsPerSecond(CALLS, IN_FLIGHT, (index) => client.unary(EXECUTE, pointRead(index))),
+      run: () => callsPerSecond(CALLS, IN_FLIGHT, (index) => client.unary(EXECUTE, pointRead(index, STREAM_ROWS))),
     };
     const stream: Contender = { name: "rows streamed by Query", run: () => streamedRowsPerSecond(client) };
     return [
@@ -68,21 +60,6 @@ export async function benchSql(folder: string): Promise<Ratio[]> {
     client.close();
     await Promise.all([driver.stop(), echoServer.stop()]);
   }
-}
-
-function statement(sql: string, ...values: (string | number | bigint)[]): Buffer {
-  const parameters = values.map((value) =>
-    typeof value === "string"
-      ? ({ kind: { case: "textValue", value } } as const)
-      : typeof value === "bigint"
-        ? ({ kind: { case: "integerValue", value } } as const)
-        : ({ kind: { case: "realValue", value } } as const),
-  );
-  return Buffer.from(toBinary(ExecuteRequestSchema, create(ExecuteRequestSchema, { sql, parameters })));
-}
-
-function pointRead(index: number): Buffer {
-  return statement("SELECT id, name, score FROM bench_rows WHERE id = ?", BigInt(1 + ((index * 7919) % STREAM_ROWS)));
 }
 
 async function streamedRowsPerSecond(client: RawClient): Promise<number> {

@@ -5,11 +5,7 @@ import { DriverError } from "../../errors.js";
 import { ExitCode } from "../exit-code.js";
 import { createStyler } from "../terminal.js";
 import type { CommandContext } from "./command-context.js";
-import { runIndex } from "./index-command.js";
-import { runLoadCommand } from "./load/load-command.js";
 import { addOptions, readFlags } from "./option-flags.js";
-import { runSearch } from "./search-command.js";
-import { runSql } from "./sql-command.js";
 
 /** What the program needs beside. */
 export interface ProgramOptions extends CommandContext {
@@ -85,9 +81,10 @@ function createProgram(options: ProgramOptions, onExitCode: (exitCode: number) =
   ])
     .option("--json", "Print one JSON document.")
     .action(
-      action((config, directory: string, { json = false }: { json?: boolean }) =>
-        runIndex(directory, config, json, options),
-      ),
+      action(async (config, directory: string, { json = false }: { json?: boolean }) => {
+        const { runIndex } = await import("./index-command.js");
+        return await runIndex(directory, config, json, options);
+      }),
     );
 
   command("sql <STATEMENT>", "client", "Run one SQL statement.", [
@@ -101,8 +98,11 @@ function createProgram(options: ProgramOptions, onExitCode: (exitCode: number) =
     )
     .option("--json", 'Print one JSON document; integers beyond 2^53 are strings, blobs {"base64": …}.')
     .action(
-      action((config, sql: string, { json = false, param = [] }: { json?: boolean; param?: readonly string[] }) =>
-        runSql(sql, param, config, json, options),
+      action(
+        async (config, sql: string, { json = false, param = [] }: { json?: boolean; param?: readonly string[] }) => {
+          const { runSql } = await import("./sql-command.js");
+          return await runSql(sql, param, config, json, options);
+        },
       ),
     );
 
@@ -113,9 +113,10 @@ function createProgram(options: ProgramOptions, onExitCode: (exitCode: number) =
     .option("--limit <NUMBER>", "Most hits to show.", wholeNumber(10_000), 20)
     .option("--json", "Print one JSON document.")
     .action(
-      action((config, words: string, { json = false, limit }: { json?: boolean; limit: number }) =>
-        runSearch(words, limit, config, json, options),
-      ),
+      action(async (config, words: string, { json = false, limit }: { json?: boolean; limit: number }) => {
+        const { runSearch } = await import("./search-command.js");
+        return await runSearch(words, limit, config, json, options);
+      }),
     );
 
   command("load", "client", "Measure the driver at --address, or one of its own, under many calls at once.", [
@@ -134,8 +135,9 @@ function createProgram(options: ProgramOptions, onExitCode: (exitCode: number) =
     .option("--report <FILE>", "Also write an HTML page with charts.")
     .option("--json", "Print one JSON document.")
     .action(
-      action((config, flags: LoadFlags) =>
-        runLoadCommand(
+      action(async (config, flags: LoadFlags) => {
+        const { runLoadCommand } = await import("./load/load-command.js");
+        return await runLoadCommand(
           {
             fileCount: flags.files,
             concurrency: flags.concurrency,
@@ -145,8 +147,8 @@ function createProgram(options: ProgramOptions, onExitCode: (exitCode: number) =
           },
           config,
           options,
-        ),
-      ),
+        );
+      }),
     );
 
   return program;

@@ -8,7 +8,9 @@
 /** A value as better-sqlite3 returns it in safe-integer mode: INTEGER is a bigint, REAL a number. */
 export type SqliteValue = null | bigint | number | string | Buffer;
 
-const INITIAL_BYTES = 4_096;
+const EMPTY = Buffer.alloc(0);
+/** Room for a small answer, and little enough to come from the pool that Node keeps for small buffers. */
+const INITIAL_BYTES = 512;
 const MAX_VARINT_BYTES = 10;
 /** Protobuf's wire types (https://protobuf.dev/programming-guides/encoding/#structure). */
 const WireType = { VARINT: 0, LENGTH_DELIMITED: 2 } as const;
@@ -20,8 +22,10 @@ const REPEATED_VALUE_TAG = 0x0a;
 const SHORT_TEXT_UNITS = 40;
 
 export class WireWriter {
-  #buffer = Buffer.allocUnsafe(INITIAL_BYTES);
+  #buffer = EMPTY;
   #length = 0;
+  /** What the next message will most likely need: a little more than the one before it. */
+  #expectedBytes = INITIAL_BYTES;
 
   /** Bytes written since the last `take`. */
   get length(): number {
@@ -31,7 +35,8 @@ export class WireWriter {
   /** What was written, and starts anew. */
   take(): Buffer {
     const bytes = this.#buffer.subarray(0, this.#length);
-    this.#buffer = Buffer.allocUnsafe(Math.max(INITIAL_BYTES, this.#length + (this.#length >> 2)));
+    this.#expectedBytes = Math.max(INITIAL_BYTES, this.#length + (this.#length >> 2));
+    this.#buffer = EMPTY;
     this.#length = 0;
     return bytes;
   }
@@ -60,15 +65,19 @@ export class WireWriter {
 
   /** A `Column`. */
   column(field: number, name: string, declaredType: string): void {
-    const nested = new WireWriter();
-    nested.string(1, name);
-    nested.string(2, declaredType);
-    this.bytes(field, nested.take());
+    const start = this.#begin(field);
+    this.string(1, name);
+    this.string(2, declaredType);
+    this.#end(start);
   }
 
   string(field: number, value: string): void {
     if (value === "") return;
-    this.bytes(field, Buffer.from(value));
+    const bytes = Buffer.byteLength(value);
+    this.#reserve(2 * MAX_VARINT_BYTES + bytes);
+    this.#varint((field << 3) | WireType.LENGTH_DELIMITED);
+    this.#varint(bytes);
+    this.#length += this.#buffer.write(value, this.#length);
   }
 
   bytes(field: number, value: Uint8Array): void {
@@ -81,22 +90,33 @@ export class WireWriter {
 
   /** A `Row` with these values. */
   row(field: number, values: readonly SqliteValue[]): void {
+    const start = this.#begin(field);
+    for (const value of values) this.#value(value);
+    this.#end(start);
+  }
+
+  /**
+   * Begins a nested message and returns where its content starts. Most are shorter than 128 bytes: one byte is set aside for the
+   * length, and a longer one moves up.
+   */
+  #begin(field: number): number {
     this.#reserve(2 * MAX_VARINT_BYTES);
     this.#varint((field << 3) | WireType.LENGTH_DELIMITED);
-    // Most rows are shorter than 128 bytes: one byte is set aside for the length, and a longer row moves up.
-    const start = ++this.#length;
-    for (const value of values) this.#value(value);
-    const rowBytes = this.#length - start;
-    if (rowBytes < 0x80) {
-      this.#buffer[start - 1] = rowBytes;
+    return ++this.#length;
+  }
+
+  #end(start: number): void {
+    const contentBytes = this.#length - start;
+    if (contentBytes < 0x80) {
+      this.#buffer[start - 1] = contentBytes;
       return;
     }
-    const extraBytes = varintBytes(rowBytes) - 1;
+    const extraBytes = varintBytes(contentBytes) - 1;
     this.#reserve(extraBytes);
     this.#buffer.copyWithin(start + extraBytes, start, this.#length);
     this.#length = start - 1;
-    this.#varint(rowBytes);
-    this.#length += rowBytes;
+    this.#varint(contentBytes);
+    this.#length += contentBytes;
   }
 
   #value(value: SqliteValue): void {
@@ -180,7 +200,7 @@ export class WireWriter {
 
   #reserve(bytes: number): void {
     if (this.#length + bytes <= this.#buffer.length) return;
-    const larger = Buffer.allocUnsafe(Math.max(2 * this.#buffer.length, this.#length + bytes));
+    const larger = Buffer.allocUnsafe(Math.max(this.#expectedBytes, 2 * this.#buffer.length, this.#length + bytes));
     this.#buffer.copy(larger, 0, 0, this.#length);
     this.#buffer = larger;
   }

@@ -224,9 +224,14 @@ describe("an I/O error", function () {
   }
 });
 
-/** A failing system call that is no commit is reported with the code that SQLite gives it. */
+/**
+ * A failing system call that is no commit is reported with the code that SQLite gives it. EIO of a read it takes for a damaged
+ * file system (SQLITE_IOERR_CORRUPTFS, https://sqlite.org/rescode.html), and that for a damaged database.
+ */
 function isOfDisk(reason: Reason, sqliteCode: string | undefined): boolean {
-  return reason === "INTERNAL" && /^SQLITE_(?:IOERR|CANTOPEN)/.test(sqliteCode ?? "");
+  return (
+    reason === "DATABASE_CORRUPT" || (reason === "INTERNAL" && /^SQLITE_(?:IOERR|CANTOPEN)/.test(sqliteCode ?? ""))
+  );
 }
 
 async function within<T>(what: string, answer: Promise<T>): Promise<T> {

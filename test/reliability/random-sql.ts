@@ -1,8 +1,9 @@
 import type { SqlValue } from "../../src/client/values.js";
 import type { Random } from "../support/random.js";
 
+/** AUTOINCREMENT: without it SQLite picks ids at random once the largest is taken. */
 export const SCHEMA = `
-  CREATE TABLE a (id INTEGER PRIMARY KEY, i INTEGER, r REAL, t TEXT, b BLOB, x);
+  CREATE TABLE a (id INTEGER PRIMARY KEY AUTOINCREMENT, i INTEGER, r REAL, t TEXT, b BLOB, x);
   CREATE TABLE c (k TEXT UNIQUE, a INTEGER REFERENCES a (id) ON DELETE CASCADE, n INTEGER NOT NULL DEFAULT 7 CHECK (n <> 13));
   CREATE INDEX a_t ON a (t COLLATE NOCASE);
   CREATE VIEW v AS SELECT a.id, a.t, c.k FROM a LEFT JOIN c ON c.a = a.id;

@@ -1,12 +1,26 @@
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
-import { DriverService } from "../../gen/code_analysis/driver/v1/driver_service_pb.js";
-import type { CallOptions, DriverCalls, DriverTransaction } from "./calls.js";
+import type { CallOptions, DriverCalls, DriverTransaction, TransactionMethodName } from "./calls.js";
 
 /** What a transaction may be given; the call options hold for its beginning and its commit. */
 export interface TransactionOptions extends CallOptions {
   /** How long the transaction may live, from its beginning. Default and limit: see `Limits` of `getDriverInfo`. */
   readonly ttlMs?: number;
 }
+
+/** A record, so that a method that is missing does not compile. */
+const TRANSACTION_METHODS: Readonly<Record<TransactionMethodName, true>> = {
+  execute: true,
+  executeBatch: true,
+  query: true,
+  insert: true,
+  update: true,
+  delete: true,
+  select: true,
+  createTable: true,
+  dropTable: true,
+  listTables: true,
+  getTableInfo: true,
+};
 
 /** A driver that does not answer by then rolls the transaction back itself, sooner or later. */
 const ROLLBACK_TIMEOUT_MS = 5_000;
@@ -32,14 +46,10 @@ export async function runTransaction<T>(
 }
 
 function callsWithin(calls: DriverCalls, transactionId: string): DriverTransaction {
-  const methods = DriverService.methods.filter(
-    ({ input, localName }) =>
-      input.fields.some((field) => field.localName === "transactionId") && !/^(commit|rollback)T/.test(localName),
-  );
   return Object.fromEntries(
-    methods.map(({ localName }) => {
-      const call: (request: object, options?: CallOptions) => unknown = calls[localName as keyof DriverCalls];
-      return [localName, (request: object, options?: CallOptions) => call({ ...request, transactionId }, options)];
+    Object.keys(TRANSACTION_METHODS).map((name) => {
+      const call: (request: object, options?: CallOptions) => unknown = calls[name as TransactionMethodName];
+      return [name, (request: object, options?: CallOptions) => call({ ...request, transactionId }, options)];
     }),
-  ) as unknown as DriverTransaction; // The methods are those of the type, by the same rule.
+  ) as unknown as DriverTransaction; // Each entry differs from that of `calls` by the field that it sets.
 }

@@ -9,7 +9,7 @@ const EXPERIMENTS: Readonly<Record<string, readonly string[]>> = {
   "kill-ledger": ["reliability/kill-ledger.test.js"],
   "kill-points": ["recovery/kill.test.js", "schema/kill.test.js", "cli/config-cli/kill.test.js"],
   "power-loss": ["reliability/power-loss.test.js"],
-  "io-errors": ["reliability/io-errors.test.js", "recovery/io-faults.test.js"],
+  "io-errors": ["reliability/io-errors.test.js", "reliability/full-disk.test.js", "recovery/io-faults.test.js"],
   "poisoned-batches": ["reliability/poisoned-batches.test.js"],
   fuzz: ["reliability/fuzz.test.js"],
   abuse: ["reliability/abuse.test.js"],

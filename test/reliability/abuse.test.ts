@@ -18,6 +18,8 @@ import { inMiB, type Usage, usageOf } from "./process-usage.js";
 
 const STREAMS = amount(200, 10_000);
 const CONNECTIONS = 20;
+/** `--max-query-streams`: so many run at once, and as many wait. */
+const QUERIES_THAT_WAIT = 8;
 const HALF_OPEN = amount(60, 1_000);
 const ENDLESS_STATEMENTS = amount(2, 40);
 const CRASHES = amount(3, 60);
@@ -249,9 +251,6 @@ describe("a driver under abuse", function () {
     await assertUnharmed(`${crashes} crashes cost ${failures.length} files`);
   });
 });
-
-/** Streams of `--max-query-streams` may run at once, and as many wait. */
-const QUERIES_THAT_WAIT = 8;
 
 function openStream(client: Client, path: string, request: Buffer): ClientReadableStream<Buffer> {
   const same = (value: Buffer): Buffer => value;

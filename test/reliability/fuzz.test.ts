@@ -20,7 +20,7 @@ const MESSAGES_TAKEN = 3;
 /** What V8 keeps of what it once needed. */
 const MEMORY_TOLERANCE_BYTES = 150 * 2 ** 20;
 
-/** A client's mistake is never one of these, and nothing here is anything else. */
+/** No mistake of a client is answered with one of these. */
 const FORBIDDEN: ReadonlySet<status> = new Set([status.INTERNAL, status.UNKNOWN, status.DATA_LOSS]);
 
 /** Leases are short: one that a client forgets would hold up every write. */
@@ -161,7 +161,7 @@ function call(client: Client, method: Method, bytes: Buffer): Promise<ServiceErr
   });
 }
 
-/** Of a status that a mistake of a client must not get; that a commit's outcome is unknown is no such mistake either. */
+/** What no request may be answered with, or what was not answered by the driver. */
 function isForbidden(error: ServiceError): boolean {
   return FORBIDDEN.has(error.code) || (error.code !== status.CANCELLED && !isOfDriver(error));
 }

@@ -7,16 +7,18 @@ import {
   RollbackTransactionResponseSchema,
 } from "../../gen/code_analysis/driver/v1/transaction_pb.js";
 import { DriverError } from "../errors.js";
+import { monotonicMs } from "../observability/clock.js";
 import { decodeMessage } from "../workers/index-messages.js";
 import { decodeRequest } from "../workers/operations/operation.js";
 import type { SchemaState } from "../workers/operations/schema-state.js";
 import { RequestField, stringField } from "../workers/request-fields.js";
 import { Backups } from "./backups.js";
 import type { CallContext, Engine, MethodName, StreamMethodName, UnaryMethodName } from "./call.js";
-import { driverInfo } from "./driver-info.js";
+import { driverInfo, type EngineLoad } from "./driver-info.js";
 import { EngineHealth } from "./health.js";
 import { Indexing } from "./indexing.js";
 import type { EngineLimits } from "./limits.js";
+import { type EngineObserver, noObserver } from "./observer.js";
 import { Parsers } from "./parsers.js";
 import { Readers } from "./readers.js";
 import { Transactions } from "./transactions.js";
@@ -31,6 +33,8 @@ export interface EngineOptions {
   readonly log: EngineLog;
   /** The engine cannot go on: the writer cannot be started again. */
   readonly onFatal: (error: DriverError) => void;
+  /** Default: nobody. */
+  readonly observer?: EngineObserver;
 }
 
 const EMPTY = Buffer.alloc(0);
@@ -72,6 +76,7 @@ export class DriverEngine implements Engine {
     this.#writer = new Writer(databasePath, limits, log, {
       onServing: (isServing, detail) => this.#setServing(isServing, detail),
       onTransactionLost: (error) => this.#transactions.lost(error),
+      events: options.observer ?? noObserver,
       onFatal: (error) => {
         this.#setServing(false, error.message);
         this.#isDraining = true;
@@ -147,6 +152,18 @@ export class DriverEngine implements Engine {
 
   stream(method: StreamMethodName, request: Buffer, context: CallContext): AsyncIterable<Uint8Array> {
     return this.#streams[method](request, context);
+  }
+
+  /** How busy it is at this moment. */
+  async load(): Promise<EngineLoad> {
+    const oldestMs = this.#readers.oldestSnapshotMs;
+    return {
+      queuedWrites: this.#writer.queueLength,
+      queuedReads: this.#readers.queueLength,
+      openTransactions: this.#transactions.count,
+      walBytes: await fileSize(`${this.#options.databasePath}-wal`),
+      oldestSnapshotAgeMs: oldestMs === undefined ? undefined : monotonicMs() - oldestMs,
+    };
   }
 
   /** From now on health says that the driver is going down, and nothing waits any more; running calls go on. */
@@ -272,12 +289,8 @@ export class DriverEngine implements Engine {
       lastRecovery: this.#writer.lastRecovery,
       startedAtMs: this.#startedAtMs,
       processes: { writers: 1, readers: this.#readers.count, parsers: this.#parsers.count },
-      load: {
-        queuedWrites: this.#writer.queueLength,
-        queuedReads: this.#readers.queueLength,
-        openTransactions: this.#transactions.count,
-        walBytes: BigInt(await fileSize(`${this.#options.databasePath}-wal`)),
-      },
+      load: await this.load(),
+      health: this.health.status,
     });
   }
 }

@@ -8,10 +8,24 @@ import {
 } from "../../gen/code_analysis/driver/v1/driver_info_pb.js";
 import type { RecoveryReport } from "../../gen/code_analysis/driver/v1/recovery_pb.js";
 import type { SchemaState } from "../workers/operations/schema-state.js";
+import type { HealthStatus } from "./health.js";
 import type { EngineLimits } from "./limits.js";
 
 /** Version of the protocol that this driver speaks; grows when a client could notice. */
 const PROTOCOL_VERSION = 1;
+
+/** How busy the engine is. */
+export interface EngineLoad {
+  /** Writes that wait or run. */
+  readonly queuedWrites: number;
+  /** Reads that wait or run, streams included. */
+  readonly queuedReads: number;
+  /** Transactions that are open or wait to be opened. */
+  readonly openTransactions: number;
+  readonly walBytes: number;
+  /** How long the oldest stream has held its snapshot; undefined when there is none. */
+  readonly oldestSnapshotAgeMs: number | undefined;
+}
 
 export interface DriverFacts {
   readonly driverVersion: string;
@@ -22,7 +36,8 @@ export interface DriverFacts {
   readonly lastRecovery: RecoveryReport | undefined;
   readonly startedAtMs: number;
   readonly processes: MessageInitShape<typeof ProcessCountsSchema>;
-  readonly load: MessageInitShape<typeof DriverLoadSchema>;
+  readonly load: EngineLoad;
+  readonly health: HealthStatus;
 }
 
 /** The encoded `GetDriverInfoResponse`. */
@@ -41,9 +56,29 @@ export function driverInfo(facts: DriverFacts): Uint8Array {
       ...(facts.lastRecovery !== undefined && { lastRecovery: facts.lastRecovery }),
       processes: facts.processes,
       unresolvedTables: [...facts.schema.unresolvedTables],
-      load: facts.load,
+      load: loadMessage(facts.load),
+      health: healthMessage(facts),
     }),
   );
+}
+
+function loadMessage({
+  walBytes,
+  oldestSnapshotAgeMs,
+  ...load
+}: EngineLoad): MessageInitShape<typeof DriverLoadSchema> {
+  return {
+    ...load,
+    walBytes: BigInt(walBytes),
+    ...(oldestSnapshotAgeMs !== undefined && { oldestSnapshotAge: durationFromMs(Math.round(oldestSnapshotAgeMs)) }),
+  };
+}
+
+/** A driver serves although some tables wait for a decision, so the detail says so. */
+function healthMessage({ health, schema: { unresolvedTables } }: DriverFacts): HealthStatus {
+  if (!health.isServing || unresolvedTables.length === 0) return health;
+  const names = unresolvedTables.map((table) => `${table} and temp_${table}`).join(", ");
+  return { ...health, detail: `${health.detail}, but ${names} both have rows: run config_cli doctor` };
 }
 
 function limitsMessage(limits: EngineLimits): MessageInitShape<typeof LimitsSchema> {

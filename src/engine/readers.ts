@@ -1,4 +1,5 @@
 import { DriverError, draining } from "../errors.js";
+import { monotonicMs } from "../observability/clock.js";
 import { type CallOptions, WorkerLostError, WorkerProcess } from "../workers/worker-process.js";
 import { Admission, overloaded } from "./admission.js";
 import type { CallContext } from "./call.js";
@@ -29,6 +30,8 @@ export class Readers {
   readonly #forStreams = new Set<WorkerProcess>();
   readonly #idleForStreams: WorkerProcess[] = [];
   readonly #line = new WaitingLine<null, WorkerProcess>();
+  /** Of the streams that run, in the order in which they began. */
+  readonly #snapshots = new Set<{ readonly sinceMs: number }>();
 
   /** @param onCorrupt a reader has found that the database is damaged */
   constructor(databasePath: string, limits: EngineLimits, log: EngineLog, onCorrupt: (error: DriverError) => void) {
@@ -47,6 +50,12 @@ export class Readers {
   /** Reads that wait or run. */
   get queueLength(): number {
     return this.#admission.calls;
+  }
+
+  /** Since when the oldest stream holds its snapshot, on the clock of `monotonicMs()`; undefined when there is none. */
+  get oldestSnapshotMs(): number | undefined {
+    const [first] = this.#snapshots;
+    return first?.sinceMs;
   }
 
   /** @throws DriverError of the operation, or `OVERLOADED`. */
@@ -115,9 +124,12 @@ export class Readers {
     const reader = await this.#takeStreamReader(context.signal);
     const expired = new AbortController();
     let expiry: NodeJS.Timeout | undefined;
+    let snapshot: { readonly sinceMs: number } | undefined;
     try {
       // A new process has no snapshot yet.
       await reader.ready;
+      snapshot = { sinceMs: monotonicMs() };
+      this.#snapshots.add(snapshot);
       expiry = setTimeout(() => expired.abort(), maxSnapshotAgeMs);
       const signal = AbortSignal.any([context.signal, expired.signal]);
       yield* reader.stream(operation, request, { deadlineMs: context.deadlineMs, signal });
@@ -125,6 +137,7 @@ export class Readers {
       throw expired.signal.aborted && !context.signal.aborted ? snapshotExpired(maxSnapshotAgeMs) : error;
     } finally {
       clearTimeout(expiry);
+      if (snapshot !== undefined) this.#snapshots.delete(snapshot);
       void this.#giveBack(reader);
     }
   }

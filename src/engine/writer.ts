@@ -15,6 +15,7 @@ import type { WriterInfo } from "../workers/writer.js";
 import { Admission } from "./admission.js";
 import type { CallContext } from "./call.js";
 import type { EngineLimits } from "./limits.js";
+import type { EngineObserver } from "./observer.js";
 import { cancelled, WaitingLine } from "./waiting-line.js";
 import type { EngineLog } from "./worker-log.js";
 
@@ -32,6 +33,8 @@ export interface WriterObserver {
   /** The database takes writes, or does not until further notice. */
   onServing(isServing: boolean, why: string): void;
   onTransactionLost(error: DriverError): void;
+  /** What concerns nobody's call, for metrics. */
+  readonly events: EngineObserver;
   /** The driver cannot go on: the writer cannot be started again, or the disk keeps failing. */
   onFatal(error: DriverError): void;
 }
@@ -361,6 +364,13 @@ export class Writer {
     switch (event.type) {
       case "committed":
         this.#commitSeq = BigInt(event.commitSeq);
+        if (event.batch !== undefined) this.#observer.events.onCommit(event.batch);
+        break;
+      case "recovered":
+        this.#observer.events.onRecoveryAction();
+        break;
+      case "indexingError":
+        this.#observer.events.onIndexingError(event.errorType);
         break;
       case "reopened":
         this.#commitSeq = BigInt(event.commitSeq);

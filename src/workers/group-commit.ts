@@ -65,6 +65,7 @@ export class GroupCommit {
   readonly #savepoint: Statement;
   readonly #release: Statement;
   readonly #rollbackTo: Statement;
+  #commitMs = 0;
 
   constructor(session: WriterSession, guard: StatementGuard, failpoints: Failpoints = {}) {
     const { connection } = session;
@@ -114,6 +115,13 @@ export class GroupCommit {
       }
     }
     return outcomes;
+  }
+
+  /** How long COMMIT has taken since this was last asked, in milliseconds. */
+  takeCommitMs(): number {
+    const commitMs = this.#commitMs;
+    this.#commitMs = 0;
+    return commitMs;
   }
 
   /**
@@ -234,7 +242,9 @@ export class GroupCommit {
     try {
       if (commitSeq !== null) this.#tables.setCommitSeq(commitSeq);
       this.#failpoints.beforeCommit?.();
+      const begunMs = monotonicMs();
       this.#commit.run();
+      this.#commitMs += monotonicMs() - begunMs;
     } catch (thrown) {
       const error = fromSqliteError(thrown);
       const hasRolledBack = this.#hasRolledBack(connection);

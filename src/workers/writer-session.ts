@@ -1,3 +1,4 @@
+import type { IndexingErrorType } from "../indexer/entities.js";
 import { SQLiteSchemaManager } from "../schema/schema-manager.js";
 import type { Connection } from "../sqlite/connection.js";
 import { inTransaction } from "../sqlite/transaction.js";
@@ -9,14 +10,22 @@ import { Session } from "./session.js";
 export class WriterSession extends Session {
   readonly schema: SQLiteSchemaManager;
   readonly tables: DriverTables;
-  /** Writes one line of the log at level warn. */
+  /** Writes one line of the log at level warn; recovery writes one for each of its actions. */
   readonly log: (line: string) => void;
+  /** Told of each row that is stored in `indexing_errors`. */
+  readonly onIndexingError: (type: IndexingErrorType) => void;
 
-  constructor(connection: Connection, limits: WorkerLimits, log: (line: string) => void) {
+  constructor(
+    connection: Connection,
+    limits: WorkerLimits,
+    log: (line: string) => void,
+    onIndexingError: (type: IndexingErrorType) => void = () => undefined,
+  ) {
     super(connection, limits);
     this.schema = new SQLiteSchemaManager(connection);
     this.tables = new DriverTables(connection);
     this.log = log;
+    this.onIndexingError = onIndexingError;
   }
 
   /** Runs `body` in a transaction of its own, which counts as one commit. */

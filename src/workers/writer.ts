@@ -9,6 +9,7 @@ import { monotonicMs } from "../observability/clock.js";
 import { type Connection, openConnection, setPragma } from "../sqlite/connection.js";
 import { fromSqliteError } from "../sqlite/errors.js";
 import { acquireDriverPresence } from "../sqlite/presence-lock.js";
+import type { CommitBatch } from "./events.js";
 import { CommitFailedError, GroupCommit, type Outcome, type PendingWrite } from "./group-commit.js";
 import { announce, exitWorker, type WorkerCall, WorkerHost, workerOptions } from "./host.js";
 import { LockWait, lockedOut } from "./lock-wait.js";
@@ -56,6 +57,8 @@ let commits: GroupCommit;
 const queue: WorkerCall[] = [];
 /** Writes that arrive in the same turn of the event loop share a commit. */
 const schedule = oncePerTurn(runQueue);
+/** Since when the first call of the queue has waited; undefined while it is empty. */
+let waitingSinceMs: number | undefined;
 /** Nothing runs before the database is open. */
 let isOpen = false;
 let isDraining = false;
@@ -63,7 +66,11 @@ const lockWait = new LockWait(limits.maxLockWaitMs);
 let idleTimer: NodeJS.Timeout | undefined;
 let stallTimer: NodeJS.Timeout | undefined;
 
-const calls = queuedCalls(queue, schedule, () => streams);
+const onWork = () => {
+  waitingSinceMs ??= monotonicMs();
+  schedule();
+};
+const calls = queuedCalls(queue, onWork, () => streams);
 const host = new WorkerHost({
   ...calls,
   onCall: (call) => {
@@ -85,6 +92,7 @@ function runQueue(): void {
   while (queue.length > 0 && !streams.isBusy) {
     if (session.connection.inTransaction) runInTransaction();
     else if (!takeExclusive()) runBatch();
+    waitingSinceMs = queue.length > 0 ? monotonicMs() : undefined;
     // Let what has arrived meanwhile join the next batch.
     if (queue.length > 0) {
       schedule();
@@ -154,6 +162,8 @@ function takeExclusive(): boolean {
 }
 
 function runBatch(): void {
+  const begunMs = monotonicMs();
+  const waitMs = begunMs - (waitingSinceMs ?? begunMs);
   const writes: PendingWrite[] = [];
   while (writes.length < MAX_BATCH_WRITES) {
     const call = queue[0];
@@ -175,7 +185,7 @@ function runBatch(): void {
     }
     if (waiting.length > 0) putBack(waiting);
     else lockWait.end();
-    committed();
+    committed({ writes: writes.length - waiting.length, waitMs, commitMs: commits.takeCommitMs() });
   } catch (error) {
     if (!(error instanceof CommitFailedError)) throw error;
     for (const { id } of writes) host.fail(id, outcomeUnknown(error.cause));
@@ -210,8 +220,9 @@ function putBack(calls: readonly WorkerCall[]): void {
 }
 
 /** The answers leave now: they need not wait for a checkpoint or for the next batch. */
-function committed(): void {
-  host.event({ type: "committed", commitSeq: session.tables.commitSeq().toString() });
+function committed(batch?: CommitBatch): void {
+  const commitSeq = session.tables.commitSeq().toString();
+  host.event({ type: "committed", commitSeq, ...(batch !== undefined && { batch }) });
   host.flush();
 }
 
@@ -334,7 +345,15 @@ function truncateWal(connection: Connection): void {
 
 function open(): void {
   const connection = openConnection(databasePath, { role: "writer" });
-  session = new WriterSession(connection, limits, (line) => host.log("warn", line));
+  session = new WriterSession(
+    connection,
+    limits,
+    (line) => {
+      host.log("warn", line);
+      host.event({ type: "recovered" });
+    },
+    (errorType) => host.event({ type: "indexingError", errorType }),
+  );
   commits = new GroupCommit(session, host.guard);
   // The last connection that closes removes the WAL. One that still reads for a stream cannot be closed; then recovery does it.
   host.onEnd = () => {

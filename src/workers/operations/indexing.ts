@@ -56,6 +56,8 @@ export const storeFile: WriteOperation = (session, bytes) => {
   const { projectId, parsed } = file;
   const { store, edges, unresolved } = indexWriterOf(session);
   const change = store.storeFile(file);
+  const [problem] = parsed.problems;
+  if (problem !== undefined) session.onIndexingError(problem.type);
   if (isPartOfProject) {
     session.tables.markUnresolved(projectId);
     const changes = unresolved.get(projectId);
@@ -90,7 +92,7 @@ export const storeFile: WriteOperation = (session, bytes) => {
 };
 
 /** Stores why a file could not be indexed (`FileFailure`), under its absolute path. */
-export const storeFailure: WriteOperation = ({ connection }, bytes) => {
+export const storeFailure: WriteOperation = ({ connection, onIndexingError }, bytes) => {
   const { projectId, path, type, error } = decodeMessage<FileFailure>(bytes);
   const root: unknown = connection.prepare("SELECT root_path FROM main.projects WHERE id = ?").pluck().get(projectId);
   createFailureStore(connection).store(
@@ -99,6 +101,7 @@ export const storeFailure: WriteOperation = ({ connection }, bytes) => {
     type,
     error.message,
   );
+  onIndexingError(type);
   return Buffer.alloc(0);
 };
 

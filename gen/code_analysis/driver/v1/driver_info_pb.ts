@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file code_analysis/driver/v1/driver_info.proto.
  */
 export const file_code_analysis_driver_v1_driver_info: GenFile = /*@__PURE__*/
-  fileDesc("Ciljb2RlX2FuYWx5c2lzL2RyaXZlci92MS9kcml2ZXJfaW5mby5wcm90bxIXY29kZV9hbmFseXNpcy5kcml2ZXIudjEiFgoUR2V0RHJpdmVySW5mb1JlcXVlc3QikQQKBkxpbWl0cxIZChFtYXhfcmVxdWVzdF9ieXRlcxgBIAEoBBIYChBtYXhfZXhlY3V0ZV9yb3dzGAIgASgNEhkKEW1heF9leGVjdXRlX2J5dGVzGAMgASgEEhwKFG1heF9iYXRjaF9zdGF0ZW1lbnRzGAQgASgNEjUKEm1heF9zdGF0ZW1lbnRfdGltZRgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIdChVtYXhfb3Blbl90cmFuc2FjdGlvbnMYBiABKA0SOgoXZGVmYXVsdF90cmFuc2FjdGlvbl90dGwYByABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SNgoTbWF4X3RyYW5zYWN0aW9uX3R0bBgIIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIYChBtYXhfcXVldWVfbGVuZ3RoGAkgASgNEh4KFm1heF9jb25jdXJyZW50X3N0cmVhbXMYCiABKA0SMwoQbWF4X3NuYXBzaG90X2FnZRgLIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIWCg5tYXhfZmlsZV9ieXRlcxgMIAEoBBIxCg5tYXhfcGFyc2VfdGltZRgNIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIVCg1tYXhfcGFnZV9zaXplGA4gASgNIkIKDVByb2Nlc3NDb3VudHMSDwoHd3JpdGVycxgBIAEoDRIPCgdyZWFkZXJzGAIgASgNEg8KB3BhcnNlcnMYAyABKA0iZwoKRHJpdmVyTG9hZBIVCg1xdWV1ZWRfd3JpdGVzGAEgASgNEhQKDHF1ZXVlZF9yZWFkcxgCIAEoDRIZChFvcGVuX3RyYW5zYWN0aW9ucxgDIAEoDRIRCgl3YWxfYnl0ZXMYBCABKAQixAMKFUdldERyaXZlckluZm9SZXNwb25zZRIWCg5kcml2ZXJfdmVyc2lvbhgBIAEoCRIYChBwcm90b2NvbF92ZXJzaW9uGAIgASgNEhYKDnNxbGl0ZV92ZXJzaW9uGAMgASgJEhUKDWRhdGFiYXNlX3BhdGgYBCABKAkSEwoLc2NoZW1hX2hhc2gYBSABKAkSCwoDcGlkGAYgASgNEi4KCnN0YXJ0ZWRfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KBmxpbWl0cxgIIAEoCzIfLmNvZGVfYW5hbHlzaXMuZHJpdmVyLnYxLkxpbWl0cxI+Cg1sYXN0X3JlY292ZXJ5GAkgASgLMicuY29kZV9hbmFseXNpcy5kcml2ZXIudjEuUmVjb3ZlcnlSZXBvcnQSOQoJcHJvY2Vzc2VzGAogASgLMiYuY29kZV9hbmFseXNpcy5kcml2ZXIudjEuUHJvY2Vzc0NvdW50cxIZChF1bnJlc29sdmVkX3RhYmxlcxgLIAMoCRIxCgRsb2FkGAwgASgLMiMuY29kZV9hbmFseXNpcy5kcml2ZXIudjEuRHJpdmVyTG9hZEIkUAFaIGNvZGVfYW5hbHlzaXMvZHJpdmVyL3YxO2RyaXZlcnYxYgZwcm90bzM", [file_code_analysis_driver_v1_recovery, file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("Ciljb2RlX2FuYWx5c2lzL2RyaXZlci92MS9kcml2ZXJfaW5mby5wcm90bxIXY29kZV9hbmFseXNpcy5kcml2ZXIudjEiFgoUR2V0RHJpdmVySW5mb1JlcXVlc3QikQQKBkxpbWl0cxIZChFtYXhfcmVxdWVzdF9ieXRlcxgBIAEoBBIYChBtYXhfZXhlY3V0ZV9yb3dzGAIgASgNEhkKEW1heF9leGVjdXRlX2J5dGVzGAMgASgEEhwKFG1heF9iYXRjaF9zdGF0ZW1lbnRzGAQgASgNEjUKEm1heF9zdGF0ZW1lbnRfdGltZRgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIdChVtYXhfb3Blbl90cmFuc2FjdGlvbnMYBiABKA0SOgoXZGVmYXVsdF90cmFuc2FjdGlvbl90dGwYByABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SNgoTbWF4X3RyYW5zYWN0aW9uX3R0bBgIIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIYChBtYXhfcXVldWVfbGVuZ3RoGAkgASgNEh4KFm1heF9jb25jdXJyZW50X3N0cmVhbXMYCiABKA0SMwoQbWF4X3NuYXBzaG90X2FnZRgLIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIWCg5tYXhfZmlsZV9ieXRlcxgMIAEoBBIxCg5tYXhfcGFyc2VfdGltZRgNIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIVCg1tYXhfcGFnZV9zaXplGA4gASgNIkIKDVByb2Nlc3NDb3VudHMSDwoHd3JpdGVycxgBIAEoDRIPCgdyZWFkZXJzGAIgASgNEg8KB3BhcnNlcnMYAyABKA0inwEKCkRyaXZlckxvYWQSFQoNcXVldWVkX3dyaXRlcxgBIAEoDRIUCgxxdWV1ZWRfcmVhZHMYAiABKA0SGQoRb3Blbl90cmFuc2FjdGlvbnMYAyABKA0SEQoJd2FsX2J5dGVzGAQgASgEEjYKE29sZGVzdF9zbmFwc2hvdF9hZ2UYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iMgoMRHJpdmVySGVhbHRoEhIKCmlzX3NlcnZpbmcYASABKAgSDgoGZGV0YWlsGAIgASgJIvsDChVHZXREcml2ZXJJbmZvUmVzcG9uc2USFgoOZHJpdmVyX3ZlcnNpb24YASABKAkSGAoQcHJvdG9jb2xfdmVyc2lvbhgCIAEoDRIWCg5zcWxpdGVfdmVyc2lvbhgDIAEoCRIVCg1kYXRhYmFzZV9wYXRoGAQgASgJEhMKC3NjaGVtYV9oYXNoGAUgASgJEgsKA3BpZBgGIAEoDRIuCgpzdGFydGVkX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgZsaW1pdHMYCCABKAsyHy5jb2RlX2FuYWx5c2lzLmRyaXZlci52MS5MaW1pdHMSPgoNbGFzdF9yZWNvdmVyeRgJIAEoCzInLmNvZGVfYW5hbHlzaXMuZHJpdmVyLnYxLlJlY292ZXJ5UmVwb3J0EjkKCXByb2Nlc3NlcxgKIAEoCzImLmNvZGVfYW5hbHlzaXMuZHJpdmVyLnYxLlByb2Nlc3NDb3VudHMSGQoRdW5yZXNvbHZlZF90YWJsZXMYCyADKAkSMQoEbG9hZBgMIAEoCzIjLmNvZGVfYW5hbHlzaXMuZHJpdmVyLnYxLkRyaXZlckxvYWQSNQoGaGVhbHRoGA0gASgLMiUuY29kZV9hbmFseXNpcy5kcml2ZXIudjEuRHJpdmVySGVhbHRoQiRQAVogY29kZV9hbmFseXNpcy9kcml2ZXIvdjE7ZHJpdmVydjFiBnByb3RvMw", [file_code_analysis_driver_v1_recovery, file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * Request of `DriverService.GetDriverInfo`.
@@ -213,6 +213,13 @@ export type DriverLoad = Message<"code_analysis.driver.v1.DriverLoad"> & {
    * @generated from field: uint64 wal_bytes = 4;
    */
   walBytes: bigint;
+
+  /**
+   * How long the oldest stream has held its snapshot, which keeps the write-ahead log from shrinking; not set when there is none.
+   *
+   * @generated from field: google.protobuf.Duration oldest_snapshot_age = 5;
+   */
+  oldestSnapshotAge?: Duration | undefined;
 };
 
 /**
@@ -221,6 +228,34 @@ export type DriverLoad = Message<"code_analysis.driver.v1.DriverLoad"> & {
  */
 export const DriverLoadSchema: GenMessage<DriverLoad> = /*@__PURE__*/
   messageDesc(file_code_analysis_driver_v1_driver_info, 3);
+
+/**
+ * What `grpc.health.v1.Health` answers, and why.
+ *
+ * @generated from message code_analysis.driver.v1.DriverHealth
+ */
+export type DriverHealth = Message<"code_analysis.driver.v1.DriverHealth"> & {
+  /**
+   * True for SERVING.
+   *
+   * @generated from field: bool is_serving = 1;
+   */
+  isServing: boolean;
+
+  /**
+   * One phrase for people: `serving`, `shutting down`, what the disk said, what `config_cli doctor` has to decide.
+   *
+   * @generated from field: string detail = 2;
+   */
+  detail: string;
+};
+
+/**
+ * Describes the message code_analysis.driver.v1.DriverHealth.
+ * Use `create(DriverHealthSchema)` to create a new message.
+ */
+export const DriverHealthSchema: GenMessage<DriverHealth> = /*@__PURE__*/
+  messageDesc(file_code_analysis_driver_v1_driver_info, 4);
 
 /**
  * Answer of `DriverService.GetDriverInfo`.
@@ -312,6 +347,13 @@ export type GetDriverInfoResponse = Message<"code_analysis.driver.v1.GetDriverIn
    * @generated from field: code_analysis.driver.v1.DriverLoad load = 12;
    */
   load?: DriverLoad | undefined;
+
+  /**
+   * Whether it takes calls, and why not.
+   *
+   * @generated from field: code_analysis.driver.v1.DriverHealth health = 13;
+   */
+  health?: DriverHealth | undefined;
 };
 
 /**
@@ -319,5 +361,5 @@ export type GetDriverInfoResponse = Message<"code_analysis.driver.v1.GetDriverIn
  * Use `create(GetDriverInfoResponseSchema)` to create a new message.
  */
 export const GetDriverInfoResponseSchema: GenMessage<GetDriverInfoResponse> = /*@__PURE__*/
-  messageDesc(file_code_analysis_driver_v1_driver_info, 4);
+  messageDesc(file_code_analysis_driver_v1_driver_info, 5);
 

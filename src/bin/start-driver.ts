@@ -6,12 +6,13 @@ import type { EngineLimits } from "../engine/limits.js";
 import type { Logger } from "../observability/logger.js";
 import { ServingStatus } from "../rpc/health.js";
 import { type Listener, listenerAt, type TlsOptions } from "../rpc/listener.js";
-import type { EndedCall } from "../rpc/served-call.js";
+import type { MetricsServer } from "../rpc/metrics-server.js";
 import type { RpcServer } from "../rpc/server.js";
 import { decideListeners, type ListenRule } from "../security/listen-policy.js";
 import { loadTls, type TlsFiles, type TlsMaterial, watchTls } from "../security/tls.js";
 import { removePresenceNote, writePresenceNote } from "../sqlite/presence-note.js";
 import { createAuthenticator } from "./authenticator.js";
+import { openObservability } from "./observability.js";
 import type { RunningDriver, StartDriver } from "./serve.js";
 import { VERSION } from "./version.js";
 
@@ -26,11 +27,14 @@ const MAX_PAGE_SIZE = 1_000;
 export const startDriver: StartDriver = async (config, logger) => {
   const tlsFiles: TlsFiles = { cert: config.tlsCert, key: config.tlsKey, ca: config.tlsCa };
   const tls = loadTls(tlsFiles);
-  const rules = decideListeners(config.listen, {
+  // The metrics are for who may call the driver.
+  const addressesToServe = [...config.listen, ...(config.metricsListen === undefined ? [] : [config.metricsListen])];
+  const rules = decideListeners(addressesToServe, {
     insecureNoAuth: config.insecureNoAuth,
     hasTls: tls !== undefined,
   });
   const listeners = rules.map((rule) => listenerOf(rule, tls));
+  const metricsListener = listeners[config.listen.length];
   mkdirSync(dirname(config.db), { recursive: true, mode: 0o700 });
   const authenticate = createAuthenticator(config, rules, listeners, logger);
 
@@ -38,19 +42,21 @@ export const startDriver: StartDriver = async (config, logger) => {
   const failed = new Promise<Error>((resolve) => {
     fail = resolve;
   });
-  const engine = new DriverEngine({
+  const observability = await openObservability(config, logger, () => engine);
+  const engine: DriverEngine = new DriverEngine({
     databasePath: config.db,
     driverVersion: VERSION,
     limits: limitsOf(config),
     log: (level, message, fields) => logger[level](message, { ...fields }),
     onFatal: fail,
+    observer: observability.observer,
   });
   // Loaded while the writer process starts.
   const { RpcServer } = await import("../rpc/server.js");
   const server = new RpcServer({
     engine,
     authenticate,
-    onCallEnd: (call) => logCall(logger, call),
+    onCallEnd: observability.onCall,
     maxRequestBytes: config.maxRequestBytes,
     maxConcurrentStreams: config.maxStreams,
   });
@@ -61,6 +67,7 @@ export const startDriver: StartDriver = async (config, logger) => {
 
   const addresses: string[] = [];
   let stopRenewingTls = () => {};
+  let metricsServer: MetricsServer | undefined;
   try {
     await engine.start();
   } catch (error) {
@@ -69,8 +76,13 @@ export const startDriver: StartDriver = async (config, logger) => {
   }
   warnOfOpenDatabase(config.db, logger);
   try {
-    for (const listener of listeners) addresses.push(await server.listen(listener));
-    if (tls !== undefined) stopRenewingTls = renewTls(tlsFiles, tls, server, logger);
+    for (const listener of listeners.slice(0, config.listen.length)) addresses.push(await server.listen(listener));
+    if (metricsListener !== undefined && observability.metrics !== null) {
+      const { serveMetrics } = await import("../rpc/metrics-server.js");
+      metricsServer = await serveMetrics(metricsListener, authenticate, observability.metrics);
+      logger.info("serving metrics", { address: metricsServer.address });
+    }
+    if (tls !== undefined) stopRenewingTls = renewTls(tlsFiles, tls, [server, metricsServer], logger);
     writePresenceNote(config.db, { program: "driver", pid: process.pid, addresses });
   } catch (error) {
     await server.stop(0);
@@ -87,6 +99,8 @@ export const startDriver: StartDriver = async (config, logger) => {
       // Answers what still runs; the answers then have a moment to leave.
       await engine.close();
       await server.stop(LAST_ANSWERS_MS);
+      metricsServer?.close();
+      await observability.close();
       removePresenceNote(config.db, process.pid);
     },
   };
@@ -126,12 +140,17 @@ function tlsOptions({ ca, cert, key }: TlsMaterial): TlsOptions {
 }
 
 /** @returns a function that ends it */
-function renewTls(files: TlsFiles, loaded: TlsMaterial, server: RpcServer, logger: Logger): () => void {
+function renewTls(
+  files: TlsFiles,
+  loaded: TlsMaterial,
+  servers: readonly ({ setTls(tls: TlsOptions): void } | undefined)[],
+  logger: Logger,
+): () => void {
   return watchTls(
     files,
     loaded,
     (material) => {
-      server.setTls(tlsOptions(material));
+      for (const server of servers) server?.setTls(tlsOptions(material));
       logger.info(`new connections get the new certificate of ${files.cert}`);
     },
     (problem) => logger.error(`the last good TLS files are still in use: ${problem.sentence}`),
@@ -142,14 +161,4 @@ function renewTls(files: TlsFiles, loaded: TlsMaterial, server: RpcServer, logge
 function warnOfOpenDatabase(path: string, logger: Logger): void {
   if ((statSync(path).mode & OTHERS) === 0) return;
   logger.warn(`every user of this machine may open the database ${path} past the driver; chmod 600 would change that`);
-}
-
-function logCall(logger: Logger, call: EndedCall): void {
-  // A defect of ours; everything else is between the client and its request.
-  const isDefect = call.error?.reason === "INTERNAL";
-  if (!isDefect && !logger.isEnabled("debug")) return;
-  const { path: method, code, error, requestId } = call;
-  const fields = { method, code, durationMs: Math.round(call.durationMs * 1_000) / 1_000, requestId };
-  if (isDefect) logger.error(`call failed: ${error?.message}`, { ...fields, err: error });
-  else logger.debug("call", { ...fields, ...(error !== undefined && { reason: error.reason }) });
 }

@@ -24,6 +24,14 @@ const BYTES_OF = { B: 1, KB: 1e3, MB: 1e6, GB: 1e9, KiB: 2 ** 10, MiB: 2 ** 20, 
 /** Any text but the empty one. */
 export const text: OptionType<string> = scalar("TEXT", "a text that is not empty", z.string().min(1), String);
 
+/** Where something is sent over HTTP. */
+export const url: OptionType<string> = scalar(
+  "URL",
+  "an http:// or https:// URL",
+  z.url({ protocol: /^https?$/ }),
+  String,
+);
+
 /** A file or folder; relative to the working directory, or to the config file that names it. */
 export const path: OptionType<string> = { ...scalar("PATH", "a path", z.string().min(1), String), isPath: true };
 

@@ -11,6 +11,7 @@ import {
   size,
   text,
   textList,
+  url,
 } from "./option-types.js";
 
 /** Where the value of an option can come from; a source beats those after it. */
@@ -20,7 +21,15 @@ export type OptionSource = "flag" | "environment" | "file";
 export type OptionAudience = "driver" | "client";
 
 /** The headings of `--help`. */
-export type OptionGroup = "General" | "Connections" | "Security" | "Processes" | "SQL" | "Indexing" | "Storage";
+export type OptionGroup =
+  | "General"
+  | "Connections"
+  | "Security"
+  | "Observability"
+  | "Processes"
+  | "SQL"
+  | "Indexing"
+  | "Storage";
 
 /** One option: everything that `--help`, the three sources and the checks need to know about it. */
 export interface Option<T> {
@@ -220,6 +229,27 @@ export const OPTIONS = {
     type: boolean,
     default: false,
     description: "Serve TCP on a loopback address without a token: every user of this machine can then read and write.",
+  }),
+
+  metricsListen: option<string | undefined>({
+    group: "Observability",
+    audience: DRIVER,
+    words: ["metrics", "listen"],
+    type: { ...text, placeholder: "ADDRESS" },
+    default: undefined,
+    defaultText: "none",
+    description:
+      "Serve Prometheus metrics over HTTP at /metrics on unix:/path/to.sock or host:port; the token and TLS rules of --listen hold.",
+  }),
+  traceEndpoint: option<string | undefined>({
+    group: "Observability",
+    audience: DRIVER,
+    words: ["trace", "endpoint"],
+    type: url,
+    default: undefined,
+    defaultText: "none",
+    description:
+      "Send a span for each call to this OpenTelemetry collector (OTLP over HTTP), http://localhost:4318/v1/traces.",
   }),
 
   readers: option<number>({

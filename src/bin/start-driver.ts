@@ -7,7 +7,6 @@ import type { Logger } from "../observability/logger.js";
 import { ServingStatus } from "../rpc/health.js";
 import { type Listener, listenerAt, type TlsOptions } from "../rpc/listener.js";
 import type { MetricsServer } from "../rpc/metrics-server.js";
-import type { RpcServer } from "../rpc/server.js";
 import { decideListeners, type ListenRule } from "../security/listen-policy.js";
 import { loadTls, type TlsFiles, type TlsMaterial, watchTls } from "../security/tls.js";
 import { removePresenceNote, writePresenceNote } from "../sqlite/presence-note.js";

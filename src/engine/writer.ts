@@ -232,7 +232,7 @@ export class Writer {
   /** What waits, for a transaction to end or for the lock of another process, is refused, and what would have to wait. */
   drain(): void {
     this.#line.close(draining());
-    // A process that is just starting is told by what it finds.
+    // One that dies before it hears this waits for nothing any more, and the next one is ended when the driver closes.
     this.#process.call("drain", EMPTY, { deadlineMs: Number.POSITIVE_INFINITY }).catch(() => undefined);
   }
 

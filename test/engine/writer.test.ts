@@ -178,6 +178,29 @@ describe("writes", () => {
     assert.equal(test.log.filter(({ message }) => message.includes("started again")).length >= 3, true);
   });
 
+  it("have commit numbers that only grow, over transactions, a killed writer and a restart", async () => {
+    const first = await withTables(TestEngine.start());
+    const numbers: bigint[] = [];
+    const insert = async (test: TestEngine) => {
+      numbers.push((await test.sql("INSERT INTO t VALUES (1)")).commitSeq);
+    };
+    await insert(first);
+    const { transactionId } = await first.call("beginTransaction", {});
+    const { commitSeq } = await first.call("execute", { sql: "INSERT INTO t VALUES (2)", transactionId });
+    assert.equal(commitSeq, 0n, "not committed yet");
+    numbers.push((await first.call("commitTransaction", { transactionId })).commitSeq);
+    numbers.push((await first.call("syncSchema", { schemaSql: "CREATE TABLE synced (x)" })).commitSeq);
+    await assert.rejects(first.sql("INSERT INTO nowhere VALUES (1)"), reason("SQL_ERROR"));
+    await insert(first);
+    killWriter(first);
+    await insert(first);
+    await first.engine.close();
+    const second = await TestEngine.open(first.databasePath);
+    await insert(second);
+    await second.stop();
+    for (const [i, number] of numbers.entries()) assert.ok(i === 0 || number > (numbers[i - 1] ?? 0n), `${numbers}`);
+  });
+
   it("go on when the writer is killed again while it starts", async () => {
     const test = await withTables(start());
     const first = killWriter(test);

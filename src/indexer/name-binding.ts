@@ -64,6 +64,7 @@ class FileNames {
   /** Members of classes by name: the first, and whether all are of one class. */
   readonly #members = new Map<string, { first: number; isOneClass: boolean }>();
   readonly #imports = new Map<string, Import>();
+  readonly #localBases = new Map<number, readonly number[]>();
 
   constructor(parsed: ParsedFile, relativePath: string) {
     this.#definitions = parsed.definitions;
@@ -135,7 +136,7 @@ class FileNames {
 
   /** A method of the class around: its own, that of its bases in this file, else one that only one class has. */
   #bindOwn(classIndex: number, name: string): Binding {
-    const member = this.#memberOf(classIndex, name, new Set());
+    const member = this.#memberOf(classIndex, name);
     return member === null ? { kind: "foreign", name, origin: null } : { kind: "local", definition: member };
   }
 
@@ -188,17 +189,31 @@ class FileNames {
     yield -1;
   }
 
-  #memberOf(classIndex: number, name: string, seen: Set<number>): number | null {
-    if (seen.has(classIndex)) return null;
-    seen.add(classIndex);
-    const own = this.#byScope.get(scopeKey(classIndex, name))?.[0];
-    if (own !== undefined) return own;
-    for (const base of this.#definitions[classIndex]?.bases ?? []) {
-      const binding = this.bindBase(base, classIndex);
-      const member = binding.kind === "local" ? this.#memberOf(binding.definition, name, seen) : null;
-      if (member !== null) return member;
+  /** A member of a class, its own or the first that its bases in this file have, each base before the next. */
+  #memberOf(classIndex: number, name: string): number | null {
+    const open = [classIndex];
+    const seen = new Set<number>();
+    for (let at = open.pop(); at !== undefined; at = open.pop()) {
+      if (seen.has(at)) continue;
+      seen.add(at);
+      const own = this.#byScope.get(scopeKey(at, name))?.[0];
+      if (own !== undefined) return own;
+      open.push(...this.#localBasesOf(at).toReversed());
     }
     return null;
+  }
+
+  /** The base classes in this file. Kept: every use of an inherited member asks for those of all classes above. */
+  #localBasesOf(classIndex: number): readonly number[] {
+    const known = this.#localBases.get(classIndex);
+    if (known !== undefined) return known;
+    // To find `Outer.Inner` the bases of `Outer` are looked through, and nonsense can make that a circle.
+    this.#localBases.set(classIndex, []);
+    const bases = (this.#definitions[classIndex]?.bases ?? [])
+      .map((base) => this.bindBase(base, classIndex))
+      .flatMap((binding) => (binding.kind === "local" ? [binding.definition] : []));
+    this.#localBases.set(classIndex, bases);
+    return bases;
   }
 
   #enclosingClass(user: number, name: string | null): number | null {

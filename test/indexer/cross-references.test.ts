@@ -70,6 +70,33 @@ class C(Base):
     ]);
   });
 
+  it("end where classes inherit from what each other contains, and where they inherit in a circle", async () => {
+    const edges = await edgesOf({
+      "a.py": `class A(B.x):
+    def m(self): self.y()
+class B(A.y): pass
+class D(E):
+    def m(self): self.n()
+class E(D):
+    def n(self): pass
+`,
+    });
+    assert.deepEqual(edges, ["a.py:D -inherit-> a.py:E", "a.py:D.m -call-> a.py:E.n", "a.py:E -inherit-> a.py:D"]);
+  });
+
+  it("find what the first of a very long line of classes defines", async () => {
+    const depth = 20_000;
+    const line = Array.from({ length: depth }, (_, i) => `class C${i + 1}(C${i}): pass\n`).join("");
+    const last = `class Last(C${depth}):\n    def m(self): self.first()\n`;
+    const project = new IndexedProject();
+    await project.index([["a.py", `class C0:\n    def first(self): pass\n${line}${last}`]]);
+    const find = `SELECT caller.name || ' ' || callee.name FROM entity_cross_ref e
+      JOIN methods caller ON caller.id = e.caller_method_id JOIN methods callee ON callee.id = e.callee_method_id`;
+    const found = project.connection.prepare(find).pluck().all();
+    project.close();
+    assert.deepEqual(found, ["m first"]);
+  });
+
   it("connect instantiations, class receivers and a method that one class alone has", async () => {
     const edges = await edgesOf({
       "a.py": `class C:

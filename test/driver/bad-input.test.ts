@@ -172,10 +172,10 @@ describe("bad input", () => {
     ]) {
       await failsWith("STATEMENT_NOT_ALLOWED", driver.client.query({ sql }));
     }
-    await failsWith("INVALID_REQUEST", driver.execute("SELECT ?"));
-    await failsWith("INVALID_REQUEST", driver.execute("SELECT ?", 1, 2));
-    await failsWith("INVALID_REQUEST", driver.execute("SELECT :a"));
-    await failsWith("INVALID_REQUEST", driver.execute("SELECT 1", "left over"));
+    await failsWith("SQL_ERROR", driver.execute("SELECT ?"));
+    await failsWith("SQL_ERROR", driver.execute("SELECT ?", 1, 2));
+    await failsWith("SQL_ERROR", driver.execute("SELECT :a"));
+    await failsWith("SQL_ERROR", driver.execute("SELECT 1", "left over"));
     await failsWith("INVALID_REQUEST", driver.client.execute({ sql: "SELECT ?", parameters: [{}] }));
     await failsWith("INVALID_REQUEST", driver.client.execute({ sql: "SELECT 1", maxRows: 4_000_000_000 }));
     await failsWith("CONSTRAINT_NOT_NULL", driver.execute("INSERT INTO t (n) VALUES (NULL)"));

@@ -142,7 +142,8 @@ export class DriverEngine implements Engine {
     // Starts the first reader too, so that the first read does not wait for it.
     this.#firstSchemaState = this.#readSchemaState(new AbortController().signal);
     this.#firstSchemaState.catch((error: unknown) => {
-      this.#options.log("warn", "the schema could not be read", { reason: DriverError.from(error).message });
+      if (!this.#isDraining)
+        this.#options.log("warn", "the schema could not be read", { reason: DriverError.from(error).message });
     });
   }
 
@@ -257,7 +258,7 @@ export class DriverEngine implements Engine {
 
   async #readSchemaState(signal: AbortSignal): Promise<SchemaState> {
     const context = { deadlineMs: Number.POSITIVE_INFINITY, signal };
-    return decodeMessage<SchemaState>(await this.#readers.call("schemaState", EMPTY, context));
+    return decodeMessage<SchemaState>(await this.#readers.ask("schemaState", EMPTY, context));
   }
 
   /** The schema of now; when no reader can tell soon, because all are busy for example, what the last one said. */

@@ -62,10 +62,15 @@ export class Readers {
   async call(operation: string, request: Uint8Array, context: CallOptions): Promise<Buffer> {
     const leave = this.#admission.enter(request.length);
     try {
-      return await this.#untilAnswered(() => this.#leastBusy().call(operation, request, context));
+      return await this.ask(operation, request, context);
     } finally {
       leave();
     }
+  }
+
+  /** Like `call`, for what the driver itself wants to know: it takes no client's place. */
+  async ask(operation: string, request: Uint8Array, context: CallOptions): Promise<Buffer> {
+    return await this.#untilAnswered(() => this.#leastBusy().call(operation, request, context));
   }
 
   /** @throws DriverError of the operation, `OVERLOADED`, or `SNAPSHOT_EXPIRED` when its client is too slow. */

@@ -44,6 +44,9 @@ export interface IndexedFile {
   readonly size: number | null;
   /** Seconds since 1970, with fractions. */
   readonly lastModified: number | null;
+  readonly lines: number | null;
+  /** Null for a file that is stored as text only. */
+  readonly language: string | null;
 }
 
 /**
@@ -75,7 +78,7 @@ export interface FileStore {
 }
 
 /** A file that is indexed in part has its problem as an error too, but another attempt would find the same one. */
-const FILES = `SELECT f.id, f.path, f.relative_path AS relativePath, f.last_modified AS lastModified, i.size,
+const FILES = `SELECT f.id, f.path, f.relative_path AS relativePath, f.last_modified AS lastModified, i.size, f.lines, i.language,
     CASE WHEN f.needs_chunking IS NOT 1 AND NOT EXISTS (
       SELECT 1 FROM main.indexing_errors e WHERE e.project_id = f.project_id AND e.file_path = f.path
         AND e.error_type NOT IN ('syntax_error', 'decode_error')

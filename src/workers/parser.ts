@@ -32,6 +32,7 @@ import {
   type StoreFileRequest,
 } from "./index-messages.js";
 import type { DatabaseWorkerOptions } from "./reader.js";
+import { rowCountsMessage } from "./row-counts.js";
 
 /** The parser looks at the clock itself; the watchdog is for a parser that does not come back. */
 const HANG_GRACE_MS = 2_000;
@@ -196,8 +197,16 @@ async function indexBytes(
   const contentHash = createHash("sha256").update(bytes).digest("hex");
   const known = index().store.findFile(projectId, file.path);
   if (!force && known?.contentHash === contentHash) {
-    const response = { fileId: BigInt(known.id), filePath: file.relativePath, unchanged: true };
-    const answer = toBinary(IndexFileResponseSchema, create(IndexFileResponseSchema, response));
+    const response = create(IndexFileResponseSchema, {
+      fileId: BigInt(known.id),
+      filePath: file.relativePath,
+      unchanged: true,
+      language: known.language ?? "",
+      lines: known.lines ?? 0,
+      // Nobody sees those of a whole project's files, and counting takes longer than reading.
+      ...(!isPartOfProject && { counts: rowCountsMessage(index().store.countRows(known.id)) }),
+    });
+    const answer = toBinary(IndexFileResponseSchema, response);
     return { kind: FileResultKind.UNCHANGED, payload: answer };
   }
   const parsed = await parseSource(bytes, file.relativePath, {

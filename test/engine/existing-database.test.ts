@@ -33,7 +33,13 @@ describe("the engine on a database of another program", () => {
   it("indexes its files without a migration", async () => {
     const first = await index("a.py");
     assert.deepEqual([first.fileId, first.filePath, first.unchanged], [7n, "a.py", false]);
-    assert.equal((await index("a.py")).unchanged, true);
+    const again = await index("a.py");
+    assert.equal(again.unchanged, true);
+    assert.deepEqual(
+      [again.language, again.lines, again.counts],
+      [first.language, first.lines, first.counts],
+      "the counts are those of the index",
+    );
     assert.deepEqual(
       (await test.call("searchCode", { query: "main" })).hits.map(({ entityName }) => entityName),
       ["main"],

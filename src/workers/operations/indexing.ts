@@ -15,6 +15,7 @@ import {
   type FinishProjectRequest,
   type StoreFileRequest,
 } from "../index-messages.js";
+import { rowCountsMessage } from "../row-counts.js";
 import type { WriterSession } from "../writer-session.js";
 import type { ExclusiveOperation, WriteOperation } from "./operation.js";
 
@@ -72,15 +73,7 @@ export const storeFile: WriteOperation = (session, bytes) => {
     filePath: file.relativePath,
     language: parsed.language ?? "",
     lines: parsed.lineCount,
-    counts: {
-      classes: BigInt(counts.classes),
-      methods: BigInt(counts.methods),
-      functions: BigInt(counts.functions),
-      imports: BigInt(counts.imports),
-      usages: BigInt(counts.usages),
-      content: BigInt(counts.content),
-      crossReferences: BigInt(counts.crossReferences),
-    },
+    counts: rowCountsMessage(counts),
     problems: parsed.problems.map(({ type, message, line }) => ({
       errorType: type,
       message,

@@ -27,15 +27,16 @@ const RULES: Readonly<Record<string, Rule>> = {
   config: { imports: [] },
   sqlite: { imports: [] },
   security: { imports: [] },
+  "source-tree": { imports: [] },
   gen: { imports: [] },
   schema: { imports: ["sqlite"] },
   indexer: { imports: ["sqlite"] },
-  workers: { imports: ["sqlite", "schema", "indexer", "security", "gen"] },
+  workers: { imports: ["sqlite", "schema", "indexer", "security", "source-tree", "gen"] },
   engine: { imports: ["workers", "gen"], types: ["schema", "indexer"] },
   rpc: { imports: ["engine", "security", "gen"] },
   client: { imports: ["gen"] },
   cli: { imports: ["config"] },
-  "cli/code-analysis-driver": { imports: ["cli", "client", "config"] },
+  "cli/code-analysis-driver": { imports: ["cli", "client", "config", "source-tree"] },
   "cli/config-cli": { imports: ["cli", "schema", "sqlite", "config"] },
 };
 

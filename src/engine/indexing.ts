@@ -1,5 +1,5 @@
 import { setMaxListeners } from "node:events";
-import { fromBinary } from "@bufbuild/protobuf";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import {
   IndexFileRequestSchema,
   IndexFileResponseSchema,
@@ -63,17 +63,16 @@ export class Indexing {
 
   /** `IndexFile`; resolves with the encoded `IndexFileResponse` once the rows are on disk. */
   async indexFile(bytes: Buffer, context: CallContext): Promise<Uint8Array> {
-    const { projectId, filePath, force } = decodeRequest(IndexFileRequestSchema, bytes);
+    const { projectId, filePath, force, reconcile } = decodeRequest(IndexFileRequestSchema, bytes);
     if (projectId === "") throw missing("project_id");
     if (filePath === "") throw missing("file_path");
-    const wish = { projectId, force, isPartOfProject: false };
+    const wish = { projectId, force, isPartOfProject: false, isReconciling: reconcile };
     const storeFile = (payload: Uint8Array) => this.#writer.write("storeFile", payload, context);
     const leave = this.#order.enter();
     try {
       return await this.#healing.run({ projectId, path: filePath, caller: "IndexFile" }, context, async () => {
         const response = await this.#index(wish, filePath, undefined, storeFile, context);
-        if (response !== null) return response;
-        throw new DriverError("INTERNAL", `The parser skipped ${filePath}, which was asked for.`);
+        return response ?? toBinary(IndexFileResponseSchema, create(IndexFileResponseSchema, { skipped: true }));
       });
     } finally {
       leave();
@@ -87,7 +86,7 @@ export class Indexing {
     const run = new ProjectRun();
     yield run.progressMessage();
 
-    const wish = { projectId, force, isPartOfProject: true };
+    const wish = { projectId, force, isPartOfProject: true, isReconciling: false };
     const leave = this.#order.enter();
     let isUnderWay = false;
     try {
@@ -249,6 +248,12 @@ export class Indexing {
           break;
         case FileResultKind.STORE: {
           const response = await this.#order.store(file, readMs, () => storeFile(payload));
+          if (response !== null) return response;
+          break;
+        }
+        case FileResultKind.GONE: {
+          const removeFile = () => this.#writer.write("removeFile", payload, context);
+          const response = await this.#order.store(file, readMs, removeFile);
           if (response !== null) return response;
           break;
         }

@@ -12,12 +12,23 @@ export interface IndexFilesRequest {
   readonly force: boolean;
   /** Other files follow: edges between files are resolved once, after the last one, by `finishProject`. */
   readonly isPartOfProject: boolean;
+  /** Do what an IndexProject would: remove the rows of a file that the project does not have, pass over what is no source. */
+  readonly isReconciling: boolean;
 }
 
 /** Asks the writer to store what a parser made of a file. */
 export interface StoreFileRequest {
   readonly file: StoredFileInput;
   readonly isPartOfProject: boolean;
+}
+
+/** Asks the writer to remove the rows of a file that a project does not have any more. */
+export interface RemoveFileRequest {
+  readonly projectId: string;
+  /** Absolute. */
+  readonly path: string;
+  /** From the root directory of the project, divided by `/`. */
+  readonly relativePath: string;
 }
 
 /** Asks the writer to end an IndexProject: to remove the rows of files that are gone, and to resolve edges between files. */
@@ -80,6 +91,8 @@ export const FileResultKind = {
   REFUSED: 3,
   /** No source file, found on a walk through the project: nothing is stored, and nothing is wrong. */
   SKIPPED: 4,
+  /** The project does not have the file: what the writer's `removeFile` takes. */
+  GONE: 5,
 } as const;
 export type FileResultKind = (typeof FileResultKind)[keyof typeof FileResultKind];
 

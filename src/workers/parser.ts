@@ -11,10 +11,10 @@ import type { IndexingErrorType } from "../indexer/entities.js";
 import { IndexingError } from "../indexer/indexing-error.js";
 import { languageOf } from "../indexer/languages/registry.js";
 import { parseSource } from "../indexer/parse.js";
-import { isFileThere, walkProject } from "../indexer/project-walk.js";
 import { createFileStore, type FileStore } from "../indexer/store.js";
 import { monotonicMs } from "../observability/clock.js";
 import { type ProjectFile, readInProject, resolveInProject } from "../security/path-confinement.js";
+import { isFileThere, isInProject, walkProject } from "../source-tree/project-walk.js";
 import { type Connection, openConnection, type Statement } from "../sqlite/connection.js";
 import { fromSqliteError } from "../sqlite/errors.js";
 import { STREAM_WINDOW } from "./channel.js";
@@ -28,6 +28,7 @@ import {
   FileResultKind,
   type IndexFilesRequest,
   type ProjectScan,
+  type RemoveFileRequest,
   type ScanProjectRequest,
   type StoreFileRequest,
 } from "./index-messages.js";
@@ -139,7 +140,7 @@ async function creditFor(callId: number): Promise<void> {
 }
 
 async function indexFile(request: IndexFilesRequest, path: string): Promise<FileResult> {
-  const { projectId, isPartOfProject } = request;
+  const { projectId, isPartOfProject, isReconciling } = request;
   const readMs = monotonicMs();
   let file: ProjectFile | undefined;
   const result = (kind: FileResultKind, payload: Uint8Array, absolute = file?.path ?? ""): FileResult => ({
@@ -151,7 +152,14 @@ async function indexFile(request: IndexFilesRequest, path: string): Promise<File
   });
   try {
     const root = rootOf(projectId);
-    const isOfNoLanguage = isPartOfProject && languageOf(path, "") === null;
+    if (isReconciling) {
+      const relativePath = pathInProject(root, path, "file_path");
+      if (!isOfProject(root, relativePath)) {
+        const gone: RemoveFileRequest = { projectId, path: resolve(root, relativePath), relativePath };
+        return result(FileResultKind.GONE, encodeMessage(gone), gone.path);
+      }
+    }
+    const isOfNoLanguage = (isPartOfProject || isReconciling) && languageOf(path, "") === null;
     if (isOfNoLanguage && isBinary(root, path)) return result(FileResultKind.SKIPPED, EMPTY);
     file = readInProject(root, path, limits.maxFileBytes);
     if (isOfNoLanguage && file.bytes.length > limits.maxFileBytes) return result(FileResultKind.SKIPPED, EMPTY);
@@ -240,9 +248,9 @@ function scanProject({ request }: WorkerCall): Buffer {
   const unreadable: { path: string; message: string }[] = [];
   for (const found of walkProject(root)) {
     if (found.kind === "file") files.push(found.relativePath);
-    else unreadable.push({ path: found.relativePath, message: found.message });
+    else if (found.kind === "unreadable") unreadable.push({ path: found.relativePath, message: found.message });
   }
-  const wanted = paths.map((path) => pathInProject(root, path));
+  const wanted = paths.map((path) => pathInProject(root, path, "paths"));
   const isWanted = (path: string): boolean =>
     wanted.length === 0 || wanted.some((start) => start === "" || path === start || path.startsWith(`${start}/`));
   // What cannot be read, or lies in a directory that cannot be, may still be there.
@@ -265,12 +273,24 @@ function scanProject({ request }: WorkerCall): Buffer {
   return encodeMessage(scan);
 }
 
+/** Whether a walk would find the file; one that cannot be looked at may still be there. */
+function isOfProject(root: string, relativePath: string): boolean {
+  try {
+    return isInProject(root, relativePath);
+  } catch (cause) {
+    const what = cause instanceof Error ? cause.message : String(cause);
+    throw new DriverError("FILE_NOT_READABLE", `It cannot be said whether ${relativePath} is there: ${what}.`, {
+      cause,
+    });
+  }
+}
+
 /** What is asked for may be gone by now, so its links cannot be resolved; the walk follows none. */
-function pathInProject(root: string, path: string): string {
+function pathInProject(root: string, path: string, field: string): string {
   const inProject = relative(root, resolve(root, path));
   if (inProject === ".." || inProject.startsWith(`..${sep}`) || isAbsolute(inProject)) {
     throw new DriverError("PATH_OUTSIDE_PROJECT", `${path} lies outside the project's root directory ${root}.`, {
-      field: "paths",
+      field,
     });
   }
   return inProject.replaceAll(sep, "/");

@@ -78,13 +78,17 @@ function createProgram(options: ProgramOptions, onExitCode: (exitCode: number) =
   command("index <DIR>", "client", "Index a folder; starts a driver for the run if none answers.", [
     "index src",
     "index src --json",
+    "index src --watch",
   ])
-    .option("--json", "Print one JSON document.")
+    .option("--watch", "Stay and index every file that changes, until Ctrl-C.")
+    .option("--json", "Print one JSON document; with --watch one a line: the first run, then every change.")
     .action(
-      action(async (config, directory: string, { json = false }: { json?: boolean }) => {
-        const { runIndex } = await import("./index-command.js");
-        return await runIndex(directory, config, json, options);
-      }),
+      action(
+        async (config, directory: string, { json = false, watch = false }: { json?: boolean; watch?: boolean }) => {
+          const { runIndex } = await import("./index-command.js");
+          return await runIndex(directory, config, { isJson: json, isWatching: watch }, options);
+        },
+      ),
     );
 
   command("sql <STATEMENT>", "client", "Run one SQL statement.", [

@@ -3,9 +3,9 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { IndexFileResponseSchema } from "../../../gen/code_analysis/driver/v1/index_pb.js";
 import { createEdgeResolver, type EdgeResolver } from "../../indexer/cross-references.js";
 import { createFailureStore } from "../../indexer/failure-store.js";
-import { isFileThere } from "../../indexer/project-walk.js";
 import { createFileStore, type FileChange, type FileStore } from "../../indexer/store.js";
 import { monotonicMs } from "../../observability/clock.js";
+import { isFileThere } from "../../source-tree/project-walk.js";
 import type { Statement } from "../../sqlite/connection.js";
 import {
   decodeMessage,
@@ -13,6 +13,7 @@ import {
   type FileFailure,
   type FinishedProject,
   type FinishProjectRequest,
+  type RemoveFileRequest,
   type StoreFileRequest,
 } from "../index-messages.js";
 import { rowCountsMessage } from "../row-counts.js";
@@ -82,6 +83,17 @@ export const storeFile: WriteOperation = (session, bytes) => {
     commitSeq: session.commitSeq,
   });
   return toBinary(IndexFileResponseSchema, response);
+};
+
+/** Removes the rows of a file (`RemoveFileRequest`); answers an encoded `IndexFileResponse`. */
+export const removeFile: WriteOperation = (session, bytes) => {
+  const { projectId, path, relativePath } = decodeMessage<RemoveFileRequest>(bytes);
+  const { store, edges } = indexWriterOf(session);
+  const change = store.removeFile(projectId, path);
+  if (change === null) store.clearFailure(projectId, path);
+  else edges.resolve(projectId, [change]);
+  const response = { filePath: relativePath, removed: true, commitSeq: session.commitSeq };
+  return toBinary(IndexFileResponseSchema, create(IndexFileResponseSchema, response));
 };
 
 /** Stores why a file could not be indexed (`FileFailure`), under its absolute path. */

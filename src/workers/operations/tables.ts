@@ -1,4 +1,4 @@
-import { storeFailure, storeFile, storeFiles } from "./indexing.js";
+import { removeFile, storeFailure, storeFile, storeFiles } from "./indexing.js";
 import type { StreamOperation, UnaryOperation, WriteOperation } from "./operation.js";
 import { listIndexingErrors, listProjects, registerProject } from "./project.js";
 import { getTableInfo, listTables } from "./schema.js";
@@ -28,6 +28,7 @@ export const WRITE_OPERATIONS: Readonly<Record<string, WriteOperation>> = {
   registerProject,
   storeFile,
   storeFiles,
+  removeFile,
   storeFailure,
 };
 

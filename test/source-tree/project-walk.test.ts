@@ -1,17 +1,29 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { chmodSync, mkdirSync, symlinkSync } from "node:fs";
-import { type UnreadablePath, type WalkedFile, walkProject } from "../../src/indexer/project-walk.js";
+import { chmodSync, mkdirSync, readdirSync, symlinkSync } from "node:fs";
+import { join } from "node:path";
+import { isInProject, type UnreadablePath, type WalkedFile, walkProject } from "../../src/source-tree/project-walk.js";
 import { TempDirectory } from "../support/temp-directory.js";
 
 function walk(root: string): (WalkedFile | UnreadablePath)[] {
-  return [...walkProject(root)];
+  return [...walkProject(root)].filter((entry) => entry.kind !== "directory");
 }
 
+/** What the walk yields; for every other path that is there, `isInProject` must say no. */
 function paths(root: string): string[] {
-  return walk(root)
+  const found = walk(root)
     .filter(({ kind }) => kind === "file")
     .map(({ relativePath }) => relativePath);
+  for (const path of entriesBelow(root)) assert.equal(isInProject(root, path), found.includes(path), path);
+  return found;
+}
+
+/** Everything below a directory, links as what they are. */
+function entriesBelow(root: string, base = ""): string[] {
+  return readdirSync(join(root, base), { withFileTypes: true }).flatMap((entry) => {
+    const path = join(base, entry.name);
+    return entry.isDirectory() ? [path, ...entriesBelow(root, path)] : [path];
+  });
 }
 
 describe("walkProject()", () => {

@@ -1,4 +1,4 @@
-import { lstatSync, readdirSync, readFileSync } from "node:fs";
+import { lstatSync, readdirSync, readFileSync, type Stats } from "node:fs";
 import { join } from "node:path";
 import ignore, { type Ignore } from "ignore";
 
@@ -10,6 +10,14 @@ export interface WalkedFile {
   readonly relativePath: string;
 }
 
+/** A directory that is walked; comes before it is read. */
+export interface WalkedDirectory {
+  readonly kind: "directory";
+  readonly path: string;
+  /** As of a file; empty for the root directory. */
+  readonly relativePath: string;
+}
+
 /** A directory, file or rule file that could not be read; the walk goes on without it. */
 export interface UnreadablePath {
   readonly kind: "unreadable";
@@ -18,6 +26,10 @@ export interface UnreadablePath {
   /** What the operating system said. */
   readonly message: string;
 }
+
+const RULE_FILE = ".gitignore";
+/** Rules of the repository that are not in it. */
+const GIT_EXCLUDE = ".git/info/exclude";
 
 /** Never walked, whatever a rule file says: the stores of version control systems. */
 const NEVER_WALKED: ReadonlySet<string> = new Set([".git", ".hg", ".svn"]);
@@ -36,7 +48,7 @@ interface Rules {
 }
 
 /**
- * Yields every regular file below `root` that no rule leaves out, in a stable order: the entries of a directory by name (code
+ * Yields every regular file below `root` that no rule leaves out and the directories on the way, in a stable order: the entries of a directory by name (code
  * units), a directory's files where its name stands. Rules are those of `.gitignore` in each directory and of
  * `.git/info/exclude`; an inner one beats an outer one (https://git-scm.com/docs/gitignore). Links are not followed: a linked
  * file of the project is found where it really is, and one outside does not belong to it.
@@ -44,15 +56,48 @@ interface Rules {
  * @param root absolute, links resolved
  * @throws the error of the operating system when `root` itself cannot be read
  */
-export function* walkProject(root: string): Generator<WalkedFile | UnreadablePath> {
+export function* walkProject(root: string): Generator<WalkedFile | WalkedDirectory | UnreadablePath> {
   readdirSync(root);
-  const matcher = ignore().add([...DEFAULT_RULES]);
-  try {
-    matcher.add(readFileSync(join(root, ".git", "info", "exclude"), "utf8"));
-  } catch (error) {
-    if (!isAbsent(error)) yield unreadable(root, ".git/info/exclude", error);
+  const { rules, error } = readOuterRules(root);
+  if (error !== null) yield unreadable(root, GIT_EXCLUDE, error);
+  yield* walkDirectory(root, "", [rules]);
+}
+
+/**
+ * Whether `walkProject(root)` would yield this file now.
+ *
+ * @param relativePath from `root`, divided by `/`
+ * @throws the error of the operating system when `root` itself cannot be read, or it cannot be said whether the file is there
+ */
+export function isInProject(root: string, relativePath: string): boolean {
+  readdirSync(root);
+  const rules = [readOuterRules(root).rules];
+  const names = relativePath.split("/");
+  let base = "";
+  for (const [index, name] of names.entries()) {
+    const isDirectory = index < names.length - 1;
+    const stat = lstatIfThere(join(root, base, name));
+    if (isDirectory ? !stat?.isDirectory() || NEVER_WALKED.has(name) : !stat?.isFile()) return false;
+    if (lstatIfThere(join(root, base, RULE_FILE))?.isFile()) rules.push(readRules(root, base));
+    if (isIgnored(`${base}${name}${isDirectory ? "/" : ""}`, rules)) return false;
+    base += `${name}/`;
   }
-  yield* walkDirectory(root, "", [{ base: "", matcher }]);
+  return true;
+}
+
+function readOuterRules(root: string): { rules: Rules; error: unknown } {
+  const matcher = ignore().add([...DEFAULT_RULES]);
+  const rules = { base: "", matcher };
+  try {
+    matcher.add(readFileSync(join(root, GIT_EXCLUDE), "utf8"));
+  } catch (error) {
+    if (!isAbsent(error)) return { rules, error };
+  }
+  return { rules, error: null };
+}
+
+function readRules(root: string, base: string): Rules {
+  return { base, matcher: ignore().add(readFileSync(join(root, base, RULE_FILE), "utf8")) };
 }
 
 /** True for a regular file, as the walk sees it: links are not followed. True also when that cannot be told. */
@@ -68,7 +113,8 @@ function* walkDirectory(
   root: string,
   base: string,
   outerRules: readonly Rules[],
-): Generator<WalkedFile | UnreadablePath> {
+): Generator<WalkedFile | WalkedDirectory | UnreadablePath> {
+  yield { kind: "directory", path: join(root, base), relativePath: base.slice(0, -1) };
   let rules = outerRules;
   let names: { name: string; isDirectory: boolean }[];
   try {
@@ -81,11 +127,11 @@ function* walkDirectory(
     yield unreadable(root, base.slice(0, -1), error);
     return;
   }
-  if (names.some(({ name, isDirectory }) => name === ".gitignore" && !isDirectory)) {
+  if (names.some(({ name, isDirectory }) => name === RULE_FILE && !isDirectory)) {
     try {
-      rules = [...outerRules, { base, matcher: ignore().add(readFileSync(join(root, base, ".gitignore"), "utf8")) }];
+      rules = [...outerRules, readRules(root, base)];
     } catch (error) {
-      yield unreadable(root, `${base}.gitignore`, error);
+      yield unreadable(root, `${base}${RULE_FILE}`, error);
     }
   }
   for (const { name, isDirectory } of names) {
@@ -110,6 +156,15 @@ function isIgnored(path: string, rules: readonly Rules[]): boolean {
     if (parent === "" || !rule.matcher.test(parent).ignored) return true;
   }
   return false;
+}
+
+function lstatIfThere(path: string): Stats | undefined {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false });
+  } catch (error) {
+    if (isAbsent(error)) return undefined;
+    throw error;
+  }
 }
 
 function isAbsent(error: unknown): boolean {

@@ -3,6 +3,7 @@ import { dirname, resolve } from "node:path";
 import { DEFAULT_DATABASE_PATH } from "../../config/config.js";
 import { readConfigFile } from "../../config/config-file.js";
 import { DriverError } from "../../errors.js";
+import { fromSqliteError, isSqliteError } from "../../sqlite/errors.js";
 
 /** The flags by which a command is told its database. */
 export interface DatabaseFlags {
@@ -81,4 +82,15 @@ function kindOf(stats: Stats): string {
 
 function notADatabase(path: string, what: string): DriverError {
   return new DriverError("DATABASE_CORRUPT", `${path} ${what}.`, { hint: "Name a database with --db." });
+}
+
+/** What a command on the database at `path` failed with; where SQLite's own words name no file, the sentence does. */
+export function aboutDatabase(path: string, error: unknown): DriverError {
+  const failure = fromSqliteError(error);
+  if (!isSqliteError(failure.cause) || failure.cause.message !== failure.message) return failure;
+  return new DriverError(failure.reason, `The database ${path} cannot be worked on: ${failure.message}.`, {
+    cause: error,
+    ...(failure.sqliteCode !== undefined && { sqliteCode: failure.sqliteCode }),
+    ...(failure.hint !== undefined && { hint: failure.hint }),
+  });
 }

@@ -3,7 +3,7 @@ import { createDriver } from "../../schema/direct-driver.js";
 import { type DoctorReport, examine, type FixReport, fix } from "../../schema/doctor.js";
 import { acquirePresence } from "../../sqlite/presence-lock.js";
 import type { CommandContext } from "./command-context.js";
-import { assertDatabaseFile, type DatabaseFlags, resolveDatabasePath } from "./database-file.js";
+import { aboutDatabase, assertDatabaseFile, type DatabaseFlags, resolveDatabasePath } from "./database-file.js";
 import { ExitCode } from "./exit-code.js";
 
 /** The flags of `config_cli doctor`. */
@@ -35,6 +35,8 @@ export async function runDoctor(flags: DoctorFlags, { terminal, supervisor }: Co
           : formatReport(path, report),
       );
       return report.remaining.isHealthy ? ExitCode.OK : ExitCode.DRIFT;
+    } catch (error) {
+      throw aboutDatabase(path, error);
     } finally {
       driver.close();
     }

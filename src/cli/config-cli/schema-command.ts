@@ -13,7 +13,7 @@ import { acquirePresence, type PresenceLock } from "../../sqlite/presence-lock.j
 import { removePresenceNote, writePresenceNote } from "../../sqlite/presence-note.js";
 import { startProgress } from "../progress.js";
 import type { CommandContext } from "./command-context.js";
-import { assertDatabaseFile, type DatabaseFlags, resolveDatabasePath } from "./database-file.js";
+import { aboutDatabase, assertDatabaseFile, type DatabaseFlags, resolveDatabasePath } from "./database-file.js";
 import { ExitCode } from "./exit-code.js";
 
 /** The flags of `config_cli schema`. */
@@ -116,7 +116,7 @@ async function migrate(
     setPragma(connection, { name: "busy_timeout", value: Math.max(busyTimeoutMs, flags.waitMs) });
     return await run(isOptimistic);
   } catch (error) {
-    if (!isOptimistic || !DriverError.from(error).reason.startsWith("CONSTRAINT_")) throw error;
+    if (!isOptimistic || !DriverError.from(error).reason.startsWith("CONSTRAINT_")) throw aboutDatabase(path, error);
     print("\nSQLite refused a row; nothing was changed. Which ones it is about:\n\n");
     return await run(false);
   } finally {

@@ -125,7 +125,10 @@ describe("config_cli schema", () => {
       other.exec("ROLLBACK");
       other.close();
       assert.equal(result.exitCode, 4, result.stderr);
-      assert.match(result.stderr, /database is locked.* Another process holds the database; try again\.\n$/);
+      assert.equal(
+        result.stderr,
+        `error: The database ${path} cannot be worked on: database is locked. Another process holds the database; try again.\n`,
+      );
       assert.deepEqual(
         use((db) => db.prepare("SELECT DISTINCT typeof(lines) FROM files").pluck().all()),
         ["text"],

@@ -3,6 +3,7 @@ import type { FileChange } from "../../src/indexer/store.js";
 import { dumpIndex, IndexedProject } from "../support/indexed-project.js";
 import { Random } from "../support/random.js";
 
+/** As many as fit in a run of all tests; CONVERGENCE_PROJECTS=500 for the whole claim. */
 const PROJECTS = Number(process.env.CONVERGENCE_PROJECTS ?? 20);
 const EDITS = Number(process.env.CONVERGENCE_EDITS ?? 20);
 const SEED = Number(process.env.CONVERGENCE_SEED ?? Date.now() % 2 ** 31);
@@ -13,6 +14,7 @@ const CLASSES = ["Store", "Cache", "Base"];
 const MODULES = ["one", "two", "three", "pkg", "pkg.one", "pkg.inner", "pkg.inner.deep", "requests"];
 const PATHS = ["one.py", "two.py", "three.py", "pkg/__init__.py", "pkg/one.py", "pkg/inner/__init__.py"].concat([
   ...["pkg/inner/deep.py", "src/one.py", "src/pkg/one.py", "notes.txt", "web/index.ts", "web/view.ts", "broken.py"],
+  ...["svc/main.go", "svc/store.go", "lib/store.rb", "lib/cache.rb"],
 ]);
 
 function statement(random: Random): string {
@@ -61,10 +63,39 @@ function scriptLines(random: Random): string[] {
   ]);
 }
 
+/** Types and their methods in different files of a package, and calls between them. */
+function goLines(random: Random): string[] {
+  const type = random.pick(["Store", "Cache"]);
+  const name = random.pick(["load", "save", "run", "main"]);
+  const call = random.pick([`${name}()`, `other.${name}()`, `s.${name}()`, `${type}{}`]);
+  return random.pick([
+    ["package svc"],
+    [`import other "example.com/svc"`],
+    [`type ${type} struct { Base }`],
+    [`type ${type} interface { ${name}() }`],
+    [`func (s *${type}) ${name}() { ${call} }`],
+    [`func ${name}() { ${call} }`],
+  ]);
+}
+
+function rubyLines(random: Random): string[] {
+  const type = random.pick(["Store", "Cache", "Base"]);
+  const name = random.pick(["load", "save", "run"]);
+  const call = random.pick([`${name}()`, `${type}.new`, `self.${name}`, `other.${name}(1)`]);
+  return random.pick([
+    [`require_relative "${random.pick(["store", "cache", "missing"])}"`],
+    [`class ${type} < ${random.pick(["Base", "Store"])}`, `  def ${name}(a)`, `    ${call}`, "  end", "end"],
+    [`module ${type}`, `  def self.${name}; ${call}; end`, "end"],
+    [`def ${name}(*a)`, `  ${call}`, "end"],
+  ]);
+}
+
 /** A file as blocks, so that edits can move, drop and add whole definitions. */
 function newBlock(random: Random, path: string): string[] {
   if (path.endsWith(".txt")) return [`words ${random.pick(NAMES)}`];
   if (path.endsWith(".ts")) return scriptLines(random);
+  if (path.endsWith(".go")) return goLines(random);
+  if (path.endsWith(".rb")) return rubyLines(random);
   if (path === "broken.py" && random.chance(0.3)) return ["def (:"];
   return random.chance(0.35) ? [pythonImport(random)] : pythonDefinition(random);
 }
@@ -87,7 +118,7 @@ function edit(random: Random, files: Files): string[] {
     () => [blocks.splice(at, 0, newBlock(random, path)), path].slice(1) as string[],
     () => [blocks.splice(at, 1), path].slice(1) as string[],
     () => [blocks.reverse(), path].slice(1) as string[],
-    () => [blocks.unshift([path.endsWith(".ts") ? "// moved" : "# moved"]), path].slice(1) as string[],
+    () => [blocks.unshift([/\.(?:ts|go)$/.test(path) ? "// moved" : "# moved"]), path].slice(1) as string[],
     () => {
       const [from, to] = [random.pick(NAMES), random.pick(NAMES)];
       const renamed = blocks.map((block) => block.map((line) => line.replaceAll(new RegExp(`\\b${from}\\b`, "g"), to)));

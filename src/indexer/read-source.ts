@@ -58,7 +58,7 @@ export function decodeSource(
   if (isUtf8(content)) {
     // What is left of another codec here was unknown or did not fit; of ASCII, only whether it is pure matters.
     const isFitting = codec === "utf-8" || (isAscii(codec) && content.every((byte) => byte < 0x80));
-    const problems = isFitting ? [] : [decodeProblem(`the file is not in the encoding ${codec}, read as UTF-8`, 1)];
+    const problems = isFitting ? [] : [decodeProblem(`the file, read as UTF-8, is not in its encoding ${codec}`, 1)];
     return { text: new TextDecoder("utf-8", { ignoreBOM: true }).decode(content), problems };
   }
   return {
@@ -67,8 +67,8 @@ export function decodeSource(
   };
 }
 
-function decodeProblem(message: string, line: number): Problem {
-  return { type: "decode_error", message, line };
+function decodeProblem(what: string, line: number): Problem {
+  return { type: "decode_error", message: `${what}, first in line ${line}`, line };
 }
 
 function codecOf(content: Uint8Array): string {

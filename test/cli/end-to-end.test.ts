@@ -34,6 +34,22 @@ describe("code-analysis-driver with its engine", () => {
       JOIN files f ON f.id = c.file_id WHERE f.path LIKE ?`;
     const answer = JSON.parse((await run("sql", sql, "--param", "%shapes.py", "--json")).stdout);
     assert.deepEqual(answer.rows, [{ class: "Circle", method: "area", line: 2 }]);
+    const names = async (...args: string[]): Promise<string[]> => {
+      const { exitCode, stdout, stderr } = await run("search", ...args, "--json");
+      assert.equal(exitCode, 0, stderr);
+      return JSON.parse(stdout).hits.map(({ kind, name }: { kind: string; name: string }) => `${kind} ${name}`);
+    };
+    assert.deepEqual((await names("scale")).sort(), ["file scale.py", "function scale", "method area"]);
+    assert.deepEqual(await names("scale", "--kind", "function", "--kind", "class"), ["function scale"]);
+    assert.deepEqual(await names("scale", "--path", "shapes", "--language", "python"), ["method area"]);
+    assert.deepEqual(await names("scale", "--language", "go"), []);
+    assert.equal((await names("scale", "--project", "source")).length, 3);
+    assert.match(
+      (await run("search", "scale", "--project", ".")).stderr,
+      /is no project of this driver\. Index it with/,
+    );
+    assert.equal((await run("search", "scale", "--kind", "thing")).exitCode, 2);
+
     const wrong = await run("sql", "SELECT nonsense FROM files");
     assert.equal(wrong.exitCode, 1);
     assert.match(wrong.stderr, /^error: .*nonsense/);

@@ -58,7 +58,8 @@ describe("decodeSource()", () => {
   it("replaces bytes that are not UTF-8 and names the first line that has some", () => {
     const { text, problems } = decodeSource(bytes("é\nb\n", [0xff], "\n", [0xfe]), "a.py");
     assert.equal(text, "é\nb\n\uFFFD\n\uFFFD");
-    assert.deepEqual(problems, [{ type: "decode_error", message: "bytes that are not UTF-8 were replaced", line: 3 }]);
+    const message = "bytes that are not UTF-8 were replaced, first in line 3";
+    assert.deepEqual(problems, [{ type: "decode_error", message, line: 3 }]);
   });
 
   it("falls back to UTF-8 when the cookie names nothing, or the wrong encoding", () => {

@@ -6,6 +6,8 @@ import { ExitCode } from "../exit-code.js";
 import { createStyler } from "../terminal.js";
 import type { CommandContext } from "./command-context.js";
 import { addOptions, readFlags } from "./option-flags.js";
+import type { SearchOptions } from "./search-command.js";
+import { SEARCH_KINDS, type SearchKind } from "./search-kinds.js";
 
 /** What the program needs beside. */
 export interface ProgramOptions extends CommandContext {
@@ -113,13 +115,22 @@ function createProgram(options: ProgramOptions, onExitCode: (exitCode: number) =
   command("search <WORDS>", "client", "Search names and text of the indexed source.", [
     "search 'user name'",
     "search 'pars*' --limit 50 --json",
+    "search 'open' --kind method --kind function --language python --path lib/",
   ])
+    .option("--project <DIR>", "Only the project with this root directory.")
+    .option("--language <NAME>", "Only files of this language: python, typescript, …")
+    .option(
+      "--kind <KIND>",
+      `Only entities of this kind: ${SEARCH_KINDS.join(", ")}. Repeatable.`,
+      (value: string, earlier: readonly SearchKind[] = []) => [...earlier, parseKind(value)],
+    )
+    .option("--path <PREFIX>", "Only files whose path from the root directory begins so.")
     .option("--limit <NUMBER>", "Most hits to show.", wholeNumber(10_000), 20)
     .option("--json", "Print one JSON document.")
     .action(
-      action(async (config, words: string, { json = false, limit }: { json?: boolean; limit: number }) => {
+      action(async (config, words: string, search: SearchOptions) => {
         const { runSearch } = await import("./search-command.js");
-        return await runSearch(words, limit, config, json, options);
+        return await runSearch(words, search, config, options);
       }),
     );
 
@@ -170,6 +181,12 @@ interface LoadFlags {
 /** Wide enough for long descriptions where the output is no terminal. */
 function helpWidth(columns: number | undefined): number {
   return columns ?? 120;
+}
+
+function parseKind(text: string): SearchKind {
+  const kind = SEARCH_KINDS.find((it) => it === text);
+  if (kind !== undefined) return kind;
+  throw new InvalidArgumentError(`It must be one of ${SEARCH_KINDS.join(", ")}.`);
 }
 
 /** Parses a whole number from 1 to `max`. */

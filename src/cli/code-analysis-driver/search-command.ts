@@ -1,9 +1,13 @@
+import type { DriverClient } from "../../client/client.js";
 import { EntityKind, type SearchHit } from "../../client/messages.js";
 import type { Config } from "../../config/config.js";
+import { DriverError } from "../../errors.js";
 import { ExitCode } from "../exit-code.js";
 import { createStyler, type OutputStream, type Style, toPrintable, write } from "../terminal.js";
 import type { CommandContext } from "./command-context.js";
 import { connect } from "./connection.js";
+import { resolveDirectory } from "./index-directory.js";
+import type { SearchKind } from "./search-kinds.js";
 
 const MATCH_STYLE: Style = ["bold", "red"];
 
@@ -15,18 +19,45 @@ const KIND_NAMES: Readonly<Record<EntityKind, string>> = {
   [EntityKind.FUNCTION]: "function",
 };
 
-/** `search WORDS`: prints the best hits with file, line and context. */
+const KIND_OF_NAME: Readonly<Record<SearchKind, EntityKind>> = {
+  file: EntityKind.FILE,
+  class: EntityKind.CLASS,
+  method: EntityKind.METHOD,
+  function: EntityKind.FUNCTION,
+};
+
+/** Where and for what to search; what is not set does not matter. */
+export interface SearchOptions {
+  /** Most hits to show. */
+  readonly limit: number;
+  readonly json?: true;
+  /** The root directory of a project. */
+  readonly project?: string;
+  readonly language?: string;
+  /** Default: all kinds. */
+  readonly kind?: readonly SearchKind[];
+  /** What the path from the root directory begins with. */
+  readonly path?: string;
+}
+
+/**
+ * `search WORDS`: prints the best hits with file, line and context.
+ *
+ * @throws DriverError `PROJECT_NOT_FOUND` when the directory named is no project.
+ */
 export async function runSearch(
   query: string,
-  limit: number,
+  { limit, json: isJson, project, language = "", kind = [], path = "" }: SearchOptions,
   config: Config,
-  isJson: boolean,
   { terminal: { stdout, stderr }, signal }: CommandContext,
 ): Promise<number> {
   const client = connect(config);
   try {
-    const { hits, nextPageToken } = await client.searchCode({ query, pageSize: limit }, { signal });
-    if (isJson) {
+    const projectId = project === undefined ? "" : await projectIdOf(client, project, signal);
+    const kinds = kind.map((name) => KIND_OF_NAME[name]);
+    const request = { query, projectId, language, kinds, pathPrefix: path, pageSize: limit };
+    const { hits, nextPageToken } = await client.searchCode(request, { signal });
+    if (isJson === true) {
       const document = { hits: hits.map(hitToJson), has_more: nextPageToken !== "" };
       await write(stdout, `${JSON.stringify(document, null, 2)}\n`);
       return ExitCode.OK;
@@ -39,6 +70,16 @@ export async function runSearch(
   } finally {
     client.close();
   }
+}
+
+async function projectIdOf(client: DriverClient, directory: string, signal: AbortSignal): Promise<string> {
+  const rootPath = resolveDirectory(directory);
+  const { projects } = await client.listProjects({}, { signal });
+  const project = projects.find((it) => it.rootPath === rootPath);
+  if (project !== undefined) return project.id;
+  throw new DriverError("PROJECT_NOT_FOUND", `${rootPath} is no project of this driver.`, {
+    hint: `Index it with: code-analysis-driver index ${directory}`,
+  });
 }
 
 function formatHit(hit: SearchHit, stream: OutputStream): string {

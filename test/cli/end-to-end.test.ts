@@ -1,17 +1,24 @@
 import assert from "node:assert/strict";
 import { mkdirSync, writeFileSync } from "node:fs";
-import { type ProgramResult, runScript, startProgram } from "../support/program.js";
+import { type ProgramResult, type RunningProgram, runScript, startProgram } from "../support/program.js";
 import { useTempFolder } from "../support/temp-folder.js";
 
 const PROGRAM = "src/bin/code-analysis-driver.js";
 
 describe("code-analysis-driver with its engine", () => {
   const inFolder = useTempFolder();
+  let driver: RunningProgram | undefined;
 
   beforeEach(() => {
     mkdirSync(inFolder("source"));
     writeFileSync(inFolder("source", "shapes.py"), "class Circle:\n    def area(self):\n        return scale(1)\n");
     writeFileSync(inFolder("source", "scale.py"), "def scale(x):\n    return 2 * x\n");
+  });
+
+  afterEach(async () => {
+    driver?.child.kill("SIGKILL");
+    await driver?.ended;
+    driver = undefined;
   });
 
   function run(...args: string[]): Promise<ProgramResult> {
@@ -28,7 +35,7 @@ describe("code-analysis-driver with its engine", () => {
     assert.deepEqual(await files(), { total: 2, indexed: 2, unchanged: 0, failed: 0 });
     assert.deepEqual(await files(), { total: 2, indexed: 0, unchanged: 2, failed: 0 });
 
-    const driver = startProgram(PROGRAM, ["serve"], { cwd: inFolder() });
+    driver = startProgram(PROGRAM, ["serve"], { cwd: inFolder() });
     await driver.waitFor("stdout", /^listening unix:.*code_analysis\.db\.sock\n/);
     const sql = `SELECT c.name AS class, m.name AS method, m.line FROM methods m JOIN classes c ON c.id = m.class_id
       JOIN files f ON f.id = c.file_id WHERE f.path LIKE ?`;

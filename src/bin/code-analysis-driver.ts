@@ -22,7 +22,8 @@ const interrupt = () => {
   if (interruption.signal.aborted) process.exit(ExitCode.INTERRUPTED);
   interruption.abort();
 };
-process.on("SIGINT", interrupt).on("SIGTERM", interrupt);
+const INTERRUPTIONS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+for (const name of INTERRUPTIONS) process.on(name, interrupt);
 
 const exitCode = await runProgram(process.argv.slice(2), {
   version: VERSION,
@@ -37,7 +38,7 @@ const exitCode = await runProgram(process.argv.slice(2), {
     // The driver ends in its own way.
     isServing = true;
     process.umask(PRIVATE_UMASK);
-    process.off("SIGINT", interrupt).off("SIGTERM", interrupt);
+    for (const name of INTERRUPTIONS) process.off(name, interrupt);
     return await serve(config, startDriver, process);
   },
 });

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { openConnection } from "../../src/sqlite/connection.js";
 import { dumpIndex } from "../support/indexed-project.js";
 import { type RunningProgram, runScript, startProgram } from "../support/program.js";
@@ -182,6 +183,34 @@ describe("code-analysis-driver index --watch", function () {
     await settled(program);
     assert.ok(readdirSync(inFolder("source")).length > 1);
     await assertFresh(program, "a.db");
+  });
+
+  it("stops its own driver cleanly at Ctrl-C, which a terminal sends to the whole group, and when the terminal goes away", async () => {
+    for (const signal of ["SIGINT", "SIGHUP"] as const) {
+      const args = ["index", "source", "--watch", "--json", "--db", "a.db"];
+      const program = startProgram(PROGRAM, args, { cwd: inFolder(), isGroupLeader: true });
+      running.add(program);
+      await program.waitFor("stdout", /^\{"project".*\n/);
+      assert.ok(existsSync(inFolder("a.db.sock")));
+      process.kill(-(program.child.pid ?? 0), signal);
+      assert.equal((await program.ended).exitCode, 0);
+      // What a driver leaves that has ended by itself: no WAL, no socket, no note of its presence.
+      for (const left of ["a.db.sock", "a.db-wal", "a.db.lock.json"]) assert.ok(!existsSync(inFolder(left)), left);
+    }
+  });
+
+  it("ends its own driver when nobody reads what it says", async () => {
+    const program = startProgram(PROGRAM, ["index", "source", "--watch", "--json", "--db", "a.db"], {
+      cwd: inFolder(),
+    });
+    running.add(program);
+    await program.waitFor("stdout", /^\{"project".*\n/);
+    program.child.stdout.destroy();
+    for (let n = 0; program.child.exitCode === null; n++) {
+      write(`more${n}.py`, "");
+      await delay(50);
+    }
+    while (existsSync(inFolder("a.db.sock"))) await delay(20);
   });
 
   it("waits for a driver that ends, and finds one that has another database", async () => {

@@ -26,13 +26,18 @@ export async function startDriverProcess(programPath: string, config: Config, ad
       ...[programPath, "serve", "--db", config.db, "--listen", address, "--log-level", "warn"],
       ...(config.config === undefined ? [] : ["--config", config.config]),
     ],
-    { stdio: ["ignore", "pipe", "pipe"] },
+    // A group of its own: Ctrl-C goes to everybody in the terminal's group, and the SIGTERM of `stop` would be the second signal,
+    // at which a driver ends without tidying up.
+    { stdio: ["ignore", "pipe", "pipe"], detached: true },
   );
+  // However this process ends, the driver was there for it alone.
+  const end = () => child.kill("SIGTERM");
+  process.once("exit", end);
   let said = "";
   child.stderr.setEncoding("utf8").on("data", (text: string) => {
     said = (said + text).slice(-MAX_REMEMBERED_CHARACTERS);
   });
-  const ended = once(child, "close");
+  const ended = once(child, "close").finally(() => process.off("exit", end));
   const listening = (async () => {
     for await (const line of createInterface(child.stdout)) {
       if (line.startsWith("listening ")) return;

@@ -76,12 +76,13 @@ describe("a database that another process has locked", () => {
     const migration = await acquirePresence(test.databasePath, "exclusive", 5_000);
     await assert.rejects(test.sql("INSERT INTO t VALUES (1)"), busy);
     await migration.release();
-    await until("the writer is back", async () =>
+    const isBack = () =>
       test.sql("INSERT INTO t VALUES (2)").then(
         () => true,
         (error: unknown) => !busy(error),
-      ),
-    );
+      );
+    // An attempt to open the database waits for five seconds itself.
+    await until("the writer is back", isBack, 30_000);
     assert.deepEqual(await test.values("SELECT x FROM t"), [2n]);
   });
 });

@@ -114,13 +114,26 @@ async function migrate(
   try {
     const busyTimeoutMs = Number(connection.pragma("busy_timeout", { simple: true }));
     setPragma(connection, { name: "busy_timeout", value: Math.max(busyTimeoutMs, flags.waitMs) });
-    return await run(isOptimistic);
+    return await runOnceOrTwice(run, isOptimistic, print);
   } catch (error) {
-    if (!isOptimistic || !DriverError.from(error).reason.startsWith("CONSTRAINT_")) throw aboutDatabase(path, error);
-    print("\nSQLite refused a row; nothing was changed. Which ones it is about:\n\n");
-    return await run(false);
+    throw aboutDatabase(path, error);
   } finally {
     driver.close();
+  }
+}
+
+/** When SQLite has refused a row, everything is as it was; the second run counts such rows and names them. */
+async function runOnceOrTwice(
+  run: (isOptimistic: boolean) => Promise<Outcome>,
+  isOptimistic: boolean,
+  print: (text: string) => void,
+): Promise<Outcome> {
+  try {
+    return await run(isOptimistic);
+  } catch (error) {
+    if (!isOptimistic || !DriverError.from(error).reason.startsWith("CONSTRAINT_")) throw error;
+    print("\nSQLite refused a row; nothing was changed. Which ones it is about:\n\n");
+    return await run(false);
   }
 }
 

@@ -106,7 +106,7 @@ async fn ask_for_what_is_not_there(driver: &mut Driver, project_id: &str) -> Res
     let request = IndexFileRequest {
         project_id: project_id.into(),
         file_path: "no/such/file.py".into(),
-        force: false,
+        ..Default::default()
     };
     if let Err(error) = driver.index_file(request).await {
         let explained = explain(&error);

@@ -184,7 +184,8 @@ describe("IndexProject", () => {
   }
 
   it("keeps what is stored when it is cancelled, and connects it; a later run does the rest", async () => {
-    const count = 150;
+    // So many that the cancellation arrives in their midst however quick the machine is.
+    const count = 600;
     write(chain(count));
     const driver = await start();
     const abort = new AbortController();

@@ -1,4 +1,5 @@
 /** `echo-server.js ADDRESS`: sends the request back. The ceiling for anything that speaks gRPC here. */
 import { serveUnary } from "./raw-server.js";
+import { ECHO } from "./requests.js";
 
-serveUnary("/bench.Echo/Echo", process.argv[2] ?? "127.0.0.1:0", (request) => request);
+serveUnary(ECHO, process.argv[2] ?? "127.0.0.1:0", (request) => request);

@@ -4,6 +4,9 @@ import type { RawClient } from "./raw-client.js";
 
 export const EXECUTE = "/code_analysis.driver.v1.DriverService/Execute";
 
+/** The only method of `echo-server.js`. */
+export const ECHO = "/bench.Echo/Echo";
+
 /** The table that the benchmarks of SQL write and read. */
 export const BENCH_TABLE = "CREATE TABLE IF NOT EXISTS bench_rows (id INTEGER PRIMARY KEY, name TEXT, score REAL)";
 

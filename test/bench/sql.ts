@@ -4,7 +4,7 @@ import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { QueryRequestSchema, QueryResponseSchema } from "../../gen/code_analysis/driver/v1/sql_pb.js";
 import { DRIVER, ServerProcess } from "./child.js";
 import { RawClient } from "./raw-client.js";
-import { EXECUTE, fillTable, INSERT, pointRead } from "./requests.js";
+import { ECHO, EXECUTE, fillTable, INSERT, pointRead } from "./requests.js";
 import { type Contender, callsPerSecond, compare, type Ratio } from "./rounds.js";
 
 const IN_FLIGHT = 64;
@@ -13,7 +13,6 @@ const STREAM_ROWS = 300_000;
 const ROUNDS = 5;
 
 const QUERY = "/code_analysis.driver.v1.DriverService/Query";
-const ECHO = "/bench.Echo/Echo";
 
 const STREAM_SQL = `SELECT id, name, score FROM bench_rows ORDER BY id LIMIT ${STREAM_ROWS}`;
 

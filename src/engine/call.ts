@@ -29,6 +29,21 @@ export interface CallContext {
   readonly requestId: string;
 }
 
+/** The same call with another deadline or signal. Spreading it would lose what it only knows when it is asked for. */
+export function callWith(
+  call: CallContext,
+  { deadlineMs = call.deadlineMs, signal = call.signal }: Partial<Pick<CallContext, "deadlineMs" | "signal">>,
+): CallContext {
+  return {
+    deadlineMs,
+    signal,
+    role: call.role,
+    get requestId() {
+      return call.requestId;
+    },
+  };
+}
+
 /**
  * What the process can do: requests and answers are the encoded messages of `DriverService`. Whatever fails is thrown as a
  * `DriverError`.

@@ -66,7 +66,8 @@ export class DatabaseHealing {
       failure = databaseFailure(thrown);
     }
     const isTemporary = await this.#isTemporary(failure, context);
-    const fields = { project: file.projectId, file: file.path, caller: file.caller };
+    const { requestId } = context;
+    const fields = { project: file.projectId, file: file.path, caller: file.caller, requestId };
     if (isTemporary) this.#log("error", `[index_file] temp_files-related failure: ${failure.message}`, fields);
     const isStored = await this.#storeDatabaseFailure(file, failure, context);
     if (!isTemporary) throw isStored ? new FileFailedError("db_error", failure.toJSON()) : failure;
@@ -106,6 +107,7 @@ export class DatabaseHealing {
         project: projectId,
         file: path,
         reason,
+        requestId: context.requestId,
       });
       return false;
     }

@@ -20,7 +20,7 @@ import {
   type ScanProjectRequest,
 } from "../workers/index-messages.js";
 import { decodeRequest } from "../workers/operations/operation.js";
-import type { CallContext } from "./call.js";
+import { type CallContext, callWith } from "./call.js";
 import { DatabaseHealing, FileFailedError, type FileOfCall } from "./database-healing.js";
 import type { ParsedPath, Parsers } from "./parsers.js";
 import { ProjectRun } from "./project-run.js";
@@ -140,7 +140,11 @@ export class Indexing {
   async #connectStored(projectId: string, context: CallContext): Promise<void> {
     const { signal } = new AbortController();
     try {
-      await this.#finish(projectId, NOTHING_TO_REMOVE, { ...context, deadlineMs: Number.POSITIVE_INFINITY, signal });
+      await this.#finish(
+        projectId,
+        NOTHING_TO_REMOVE,
+        callWith(context, { deadlineMs: Number.POSITIVE_INFINITY, signal }),
+      );
     } catch (error) {
       // The database knows that they are missing, and the next connect makes them.
       const { message } = DriverError.from(error);
@@ -154,7 +158,7 @@ export class Indexing {
   /** Indexes these files and tells the progress meanwhile; gives up what is under way when its consumer goes away. */
   async *#indexFiles(request: IndexFilesRequest, run: ProjectRun, context: CallContext): AsyncGenerator<Uint8Array> {
     const abort = new AbortController();
-    const bounded = { ...context, signal: AbortSignal.any([context.signal, abort.signal]) };
+    const bounded = callWith(context, { signal: AbortSignal.any([context.signal, abort.signal]) });
     // Every file under way listens; Node takes more than ten for a leak.
     setMaxListeners(0, bounded.signal);
     let isDone = false;

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { DriverError, draining } from "../errors.js";
 import { monotonicMs } from "../observability/clock.js";
-import type { CallContext } from "./call.js";
+import { type CallContext, callWith } from "./call.js";
 import type { EngineLimits } from "./limits.js";
 import type { ExclusiveTurn, Writer } from "./writer.js";
 
@@ -110,7 +110,7 @@ export class Transactions {
     this.#close(lease);
     try {
       // A client that goes away does not take its commit back.
-      return await this.#writer.commitInTurn(request, { ...context, signal: lease.ended.signal });
+      return await this.#writer.commitInTurn(request, callWith(context, { signal: lease.ended.signal }));
     } catch (error) {
       await this.#rollBack(lease.turn);
       throw error;
@@ -206,9 +206,8 @@ export class Transactions {
 }
 
 function bounded({ ended, expiresMs }: Lease, context: CallContext): CallContext {
-  return {
-    ...context,
+  return callWith(context, {
     deadlineMs: Math.min(context.deadlineMs, expiresMs),
     signal: AbortSignal.any([context.signal, ended.signal]),
-  };
+  });
 }

@@ -1,7 +1,8 @@
 import { DriverError } from "../errors.js";
 import { monotonicMs } from "../observability/clock.js";
-import type { Connection, Statement } from "../sqlite/connection.js";
+import type { Statement } from "../sqlite/connection.js";
 import { fromSqliteError } from "../sqlite/errors.js";
+import { CommitFailedError, commitOpen } from "../sqlite/transaction.js";
 import type { DriverTables } from "./driver-tables.js";
 import type { WorkerCall } from "./host.js";
 import { explainMissingTable } from "./missing-table.js";
@@ -26,17 +27,6 @@ export type Outcome = { readonly response: Uint8Array } | { readonly error: Driv
 export interface Failpoints {
   beforeCommit?(): void;
   afterCommitBeforeAck?(): void;
-}
-
-/** COMMIT failed with an I/O error: the batch may be on disk or not. */
-export class CommitFailedError extends Error {
-  override readonly cause: DriverError;
-
-  constructor(cause: DriverError) {
-    super(cause.message);
-    this.name = "CommitFailedError";
-    this.cause = cause;
-  }
 }
 
 type Attempt =
@@ -238,31 +228,20 @@ export class GroupCommit {
    * @throws CommitFailedError when the outcome is unknown.
    */
   #commitAs(commitSeq: bigint | null): DriverError | null {
-    const { connection } = this.#session;
     try {
-      if (commitSeq !== null) this.#tables.setCommitSeq(commitSeq);
-      this.#failpoints.beforeCommit?.();
-      const begunMs = monotonicMs();
-      this.#commit.run();
-      this.#commitMs += monotonicMs() - begunMs;
+      commitOpen(this.#session.connection, () => {
+        if (commitSeq !== null) this.#tables.setCommitSeq(commitSeq);
+        this.#failpoints.beforeCommit?.();
+        const begunMs = monotonicMs();
+        this.#commit.run();
+        this.#commitMs += monotonicMs() - begunMs;
+      });
     } catch (thrown) {
-      const error = fromSqliteError(thrown);
-      const hasRolledBack = this.#hasRolledBack(connection);
-      if (hasRolledBack && !error.sqliteCode?.startsWith("SQLITE_IOERR")) return error;
-      throw new CommitFailedError(error);
+      if (thrown instanceof CommitFailedError) throw thrown;
+      return fromSqliteError(thrown);
     }
     this.#failpoints.afterCommitBeforeAck?.();
     return null;
-  }
-
-  #hasRolledBack(connection: Connection): boolean {
-    try {
-      if (connection.inTransaction) connection.exec("ROLLBACK");
-      return true;
-    } catch {
-      // The refusal, which is reported, matters more; without a rollback the connection is no longer to be trusted.
-      return false;
-    }
   }
 
   /** Runs the write, or gives the answer that its `request_id` was given before. */

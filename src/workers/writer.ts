@@ -9,8 +9,9 @@ import { monotonicMs } from "../observability/clock.js";
 import { type Connection, openConnection, setPragma } from "../sqlite/connection.js";
 import { fromSqliteError } from "../sqlite/errors.js";
 import { acquireDriverPresence } from "../sqlite/presence-lock.js";
+import { CommitFailedError } from "../sqlite/transaction.js";
 import type { CommitBatch } from "./events.js";
-import { CommitFailedError, GroupCommit, type Outcome, type PendingWrite } from "./group-commit.js";
+import { GroupCommit, type Outcome, type PendingWrite } from "./group-commit.js";
 import { announce, exitWorker, type WorkerCall, WorkerHost, workerOptions } from "./host.js";
 import { LockWait, lockedOut } from "./lock-wait.js";
 import { oncePerTurn } from "./once-per-turn.js";
@@ -154,6 +155,10 @@ function takeExclusive(): boolean {
     lockWait.end();
   } catch (thrown) {
     const error = fromSqliteError(thrown);
+    if (error instanceof CommitFailedError) {
+      commitFailed([call], error);
+      return true;
+    }
     if (!isLockedOut(error)) host.fail(call.id, error);
     else putBack([call]);
   }
@@ -188,8 +193,7 @@ function runBatch(): void {
     committed({ writes: writes.length - waiting.length, waitMs, commitMs: commits.takeCommitMs() });
   } catch (error) {
     if (!(error instanceof CommitFailedError)) throw error;
-    for (const { id } of writes) host.fail(id, outcomeUnknown(error.cause));
-    afterCommitFailure(error.cause);
+    commitFailed(writes, error);
   }
 }
 
@@ -270,12 +274,8 @@ function commitTransaction(call: WorkerCall): void {
     host.respond(call.id, commits.commitInteractive({ ...call, run: commitResponse }));
     committed();
   } catch (error) {
-    if (error instanceof CommitFailedError) {
-      host.fail(call.id, outcomeUnknown(error.cause));
-      afterCommitFailure(error.cause);
-    } else {
-      host.fail(call.id, fromSqliteError(error));
-    }
+    if (error instanceof CommitFailedError) commitFailed([call], error);
+    else host.fail(call.id, fromSqliteError(error));
   }
 }
 
@@ -287,19 +287,13 @@ function answer(call: WorkerCall, run: () => Uint8Array): void {
   }
 }
 
-function outcomeUnknown(cause: DriverError): DriverError {
-  return new DriverError("COMMIT_OUTCOME_UNKNOWN", `The commit failed: ${cause.message}.`, {
-    hint: "Ask again with the same request_id; without one, look whether the write is there.",
-    ...(cause.sqliteCode !== undefined && { sqliteCode: cause.sqliteCode }),
-  });
-}
-
 /**
  * What a connection has in its caches after a failed fsync may not be what is on the disk: start from the disk. How often that may
  * happen, the main process decides: it outlives this one.
  */
-function afterCommitFailure(error: DriverError): void {
-  host.event({ type: "commitFailed", error: error.toJSON() });
+function commitFailed(calls: readonly WorkerCall[], error: CommitFailedError): void {
+  for (const { id } of calls) host.fail(id, error);
+  host.event({ type: "commitFailed", error: error.cause.toJSON() });
   session.connection.close();
   try {
     open();

@@ -134,6 +134,7 @@ describe("a driver and an interrupted migration", () => {
           { level: line.level, project: line.project, file: line.file, caller: line.caller },
           { level: "error", project: "p", file, caller },
         );
+        assert.match(String(line.requestId), /^\d+-\d+$/);
       }
       await driver.logged("[recovery] ");
       await driver.logged("[index_file] succeeded after recovery");

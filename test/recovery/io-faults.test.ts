@@ -3,11 +3,13 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { ensureTable, reason, sqlValue, TestEngine, useEngines, within } from "../support/engine.js";
 import { until, workerPids } from "../support/processes.js";
 import { SystemFault, whyNoSystemFaults } from "../support/system-faults.js";
+import { useTempFolder } from "../support/temp-folder.js";
 
 const SYNC = "fsync,fdatasync";
 
 describe("a disk that fails", () => {
   const start = useEngines();
+  const folder = useTempFolder();
   let fault: SystemFault | undefined;
 
   before(function () {
@@ -75,6 +77,31 @@ describe("a disk that fails", () => {
     }
     assert.ok(!test.log.some(({ level }) => level === "fatal"));
   });
+
+  // What has the connection to itself commits by the same rule as the batches.
+  const schemaSql = "CREATE TABLE wanted (x)";
+  const ALONE: Record<string, (test: TestEngine) => Promise<unknown>> = {
+    SyncSchema: (test) => test.call("syncSchema", { schemaSql }),
+    "the end of an IndexProject": async (test) => {
+      for await (const { summary } of test.stream("indexProject", { projectId: "p" }))
+        if (summary !== undefined) return;
+      assert.fail("it ended without a summary");
+    },
+  };
+  for (const [name, run] of Object.entries(ALONE)) {
+    it(`says of ${name} that nobody knows when the sync of its commit fails, and goes on`, async () => {
+      const test = await open();
+      await test.call("registerProject", { id: "p", rootPath: folder() });
+      const eio = await strike(test, `${SYNC}:error=EIO:when=1`);
+      await assert.rejects(run(test), reason("COMMIT_OUTCOME_UNKNOWN"));
+      assert.equal(eio.count, 1);
+      await eio.remove();
+      await until("the database is open again", () => test.engine.health.status.isServing);
+      await run(test);
+      await insert(test, 1n);
+      assert.deepEqual(await test.values("SELECT x FROM t"), [1n]);
+    });
+  }
 
   it("ends the driver when a second sync fails soon after", async () => {
     const test = await open();

@@ -9,14 +9,9 @@ import { DriverError, type Reason } from "../../src/errors.js";
 import { monotonicMs } from "../../src/observability/clock.js";
 import { type Connection, openConnection } from "../../src/sqlite/connection.js";
 import { fromSqliteError } from "../../src/sqlite/errors.js";
+import { CommitFailedError } from "../../src/sqlite/transaction.js";
 import type { DriverTables } from "../../src/workers/driver-tables.js";
-import {
-  CommitFailedError,
-  type Failpoints,
-  GroupCommit,
-  type Outcome,
-  type PendingWrite,
-} from "../../src/workers/group-commit.js";
+import { type Failpoints, GroupCommit, type Outcome, type PendingWrite } from "../../src/workers/group-commit.js";
 import { execute } from "../../src/workers/operations/sql.js";
 import { StatementGuard } from "../../src/workers/watchdog.js";
 import { WriterSession } from "../../src/workers/writer-session.js";

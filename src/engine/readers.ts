@@ -7,8 +7,10 @@ import type { EngineLimits } from "./limits.js";
 import { WaitingLine } from "./waiting-line.js";
 import type { EngineLog } from "./worker-log.js";
 
-/** Another reader is started when every one has this many calls waiting. */
+/** Another reader is started when every one has this many calls waiting, */
 const BUSY_CALLS = 8;
+/** and when calls wait for one that takes longer than this. */
+const PATIENCE_MS = 50;
 /** How often a read may end the process that runs it before that is given up. */
 const MAX_ATTEMPTS = 3;
 /** How long a reader may take to notice that its stream was cancelled before it is ended. */
@@ -30,6 +32,8 @@ export class Readers {
   readonly #forStreams = new Set<WorkerProcess>();
   readonly #idleForStreams: WorkerProcess[] = [];
   readonly #line = new WaitingLine<null, WorkerProcess>();
+  /** Set while a unary read waits for another. */
+  #relief: NodeJS.Timeout | undefined;
   /** Of the streams that run, in the order in which they began. */
   readonly #snapshots = new Set<{ readonly sinceMs: number }>();
 
@@ -105,6 +109,7 @@ export class Readers {
   /** Ends every reader at once. */
   async close(): Promise<void> {
     this.#admission.close();
+    clearTimeout(this.#relief);
     this.drain();
     const readers = [...this.#all];
     for (const reader of readers) reader.kill();
@@ -149,16 +154,39 @@ export class Readers {
 
   #leastBusy(): WorkerProcess {
     this.#admission.assertOpen();
-    let best: WorkerProcess | undefined;
-    for (const reader of this.#forUnary) {
-      if (!reader.isAlive) continue;
-      if (best === undefined || reader.outstandingCalls < best.outstandingCalls) best = reader;
-    }
-    if (best === undefined) return this.#spawn(this.#forUnary);
-    // The new one takes calls when it is the least busy; until it serves, the others are quicker.
-    const wantsMore = best.outstandingCalls >= BUSY_CALLS && this.#forUnary.size < this.#limits.readers;
-    if (wantsMore) this.#spawn(this.#forUnary);
+    // Until a new one serves, the others are quicker.
+    const best =
+      leastBusyOf(this.#forUnary, ({ isReady }) => isReady) ??
+      leastBusyOf(this.#forUnary, ({ isAlive }) => isAlive) ??
+      this.#spawn(this.#forUnary);
+    if (best.outstandingCalls >= BUSY_CALLS) this.#spawnAnother();
+    if (best.outstandingCalls > 0) this.#relieveSoon();
     return best;
+  }
+
+  #spawnAnother(): void {
+    const readers = [...this.#forUnary];
+    if (readers.length < this.#limits.readers && readers.every(({ isReady }) => isReady)) this.#spawn(this.#forUnary);
+  }
+
+  #relieveSoon(): void {
+    this.#relief ??= setTimeout(() => {
+      this.#relief = undefined;
+      this.#relieve();
+    }, PATIENCE_MS);
+  }
+
+  /** Reads that wait for a long one are taken over by another reader, which is started when there is none. */
+  #relieve(): void {
+    const isHeldUp = (reader: WorkerProcess) => reader.oldestCallMs > PATIENCE_MS;
+    for (const reader of this.#forUnary) {
+      if (reader.outstandingCalls < 2) continue;
+      this.#relieveSoon();
+      if (!reader.isReady || !isHeldUp(reader)) continue;
+      const other = leastBusyOf(this.#forUnary, (it) => it.isReady && !isHeldUp(it));
+      if (other === undefined) this.#spawnAnother();
+      else reader.handOver(other);
+    }
   }
 
   async #takeStreamReader(signal: AbortSignal): Promise<WorkerProcess> {
@@ -213,6 +241,18 @@ export class Readers {
     if (index >= 0) this.#idleForStreams.splice(index, 1);
     if (wasForStreams && this.#line.length > 0 && !this.#admission.isClosed) this.#offer(this.#spawn(this.#forStreams));
   }
+}
+
+function leastBusyOf(
+  readers: Iterable<WorkerProcess>,
+  isEligible: (reader: WorkerProcess) => boolean,
+): WorkerProcess | undefined {
+  let best: WorkerProcess | undefined;
+  for (const reader of readers) {
+    if (!isEligible(reader)) continue;
+    if (best === undefined || reader.outstandingCalls < best.outstandingCalls) best = reader;
+  }
+  return best;
 }
 
 function gaveUp(cause: WorkerLostError): DriverError {

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync } from "node:fs";
 import type { Duplex } from "node:stream";
 import { DriverError, type SerializedDriverError } from "../errors.js";
+import { monotonicMs } from "../observability/clock.js";
 import { Channel, encodeCallHeader, type Frame, FrameKind } from "./channel.js";
 import type { WorkerEvent } from "./events.js";
 import { openStatusFile, readStatus, type WorkerStatus } from "./status-file.js";
@@ -68,7 +69,12 @@ interface Answers {
 }
 
 interface Outstanding {
+  readonly operation: string;
+  readonly request: Uint8Array;
+  readonly options: CallOptions;
   readonly answers: Answers;
+  /** Monotonic. */
+  readonly sinceMs: number;
   /** Forgets the caller's signal, which may outlive the call by far. */
   release(): void;
 }
@@ -87,6 +93,7 @@ export class WorkerProcess {
   readonly #onEvent: (event: WorkerEvent) => void;
   #lastCallId = 0;
   #isAlive = true;
+  #isReady = false;
   #resolveReady: (info: unknown) => void = () => undefined;
   #rejectReady: (error: Error) => void = () => undefined;
 
@@ -130,6 +137,17 @@ export class WorkerProcess {
 
   get isAlive(): boolean {
     return this.#isAlive;
+  }
+
+  /** It has started, and answers calls. */
+  get isReady(): boolean {
+    return this.#isReady && this.#isAlive;
+  }
+
+  /** For how long the call has been out that was sent first and is not answered yet; 0 when there is none. */
+  get oldestCallMs(): number {
+    for (const { sinceMs } of this.#outstanding.values()) return monotonicMs() - sinceMs;
+    return 0;
   }
 
   /** Calls that were sent and not answered yet. */
@@ -192,6 +210,19 @@ export class WorkerProcess {
     }
   }
 
+  /**
+   * Lets `other` answer all calls but the one that was sent first, which this process works on. For a process that takes one call
+   * after the other, and calls that may run twice.
+   */
+  handOver(other: WorkerProcess): void {
+    const [, ...waiting] = this.#outstanding;
+    for (const [callId, { operation, request, options, answers }] of waiting) {
+      this.#settle(callId);
+      this.#channel.send(callId, FrameKind.CANCEL);
+      other.#start(operation, request, options, answers);
+    }
+  }
+
   /** Lets the process end by itself, so that it closes what it has open. No call may be outstanding. */
   end(): void {
     this.#stream.end();
@@ -202,7 +233,8 @@ export class WorkerProcess {
     this.#child.kill("SIGKILL");
   }
 
-  #start(operation: string, request: Uint8Array, { deadlineMs, signal }: CallOptions, answers: Answers): number | null {
+  #start(operation: string, request: Uint8Array, options: CallOptions, answers: Answers): number | null {
+    const { deadlineMs, signal } = options;
     if (!this.#isAlive) {
       answers.onError(new WorkerLostError(this.#kind, "it was already gone"));
       return null;
@@ -214,7 +246,8 @@ export class WorkerProcess {
     const callId = this.#nextCallId();
     const onAbort = (): void => this.#cancel(callId);
     signal?.addEventListener("abort", onAbort, { once: true });
-    this.#outstanding.set(callId, { answers, release: () => signal?.removeEventListener("abort", onAbort) });
+    const release = () => signal?.removeEventListener("abort", onAbort);
+    this.#outstanding.set(callId, { operation, request, options, answers, sinceMs: monotonicMs(), release });
     this.#channel.send(callId, FrameKind.CALL, encodeCallHeader({ operation, deadlineMs }), request);
     return callId;
   }
@@ -259,8 +292,10 @@ export class WorkerProcess {
   }
 
   #receiveEvent(event: WorkerEvent): void {
-    if (event.type === "ready") this.#resolveReady(event.info);
-    else if (event.type === "failed") this.#rejectReady(DriverError.fromJSON(event.error));
+    if (event.type === "ready") {
+      this.#isReady = true;
+      this.#resolveReady(event.info);
+    } else if (event.type === "failed") this.#rejectReady(DriverError.fromJSON(event.error));
     else this.#onEvent(event);
   }
 

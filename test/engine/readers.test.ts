@@ -61,6 +61,27 @@ describe("reads", () => {
     await assert.rejects(endless, reason("DEADLINE_EXCEEDED"));
   });
 
+  it("that wait for a long one are answered by another process meanwhile", async () => {
+    const test = await start({ readers: 2 });
+    await test.sql("SELECT 1");
+    let isOver = false;
+    const cancellation = new AbortController();
+    const within5s = { ...within(5_000), signal: cancellation.signal };
+    const long = test.call("execute", { sql: ENDLESS }, within5s).finally(() => {
+      isOver = true;
+    });
+    const waiting = Array.from({ length: 5 }, (_, i) => test.sql("SELECT ?", BigInt(i)));
+    const answers = await Promise.all(waiting);
+    assert.deepEqual(
+      answers.map(({ rows }) => rows[0]?.values[0]?.kind.value),
+      [0n, 1n, 2n, 3n, 4n],
+    );
+    assert.deepEqual(await test.values("SELECT 6"), [6n]);
+    assert.equal(isOver, false);
+    cancellation.abort();
+    await assert.rejects(long, reason("CANCELLED"));
+  });
+
   it("survive more endless neighbours than a failing read is tried", async () => {
     const test = await start();
     const endless = Array.from({ length: 5 }, (_, i) => test.call("execute", { sql: ENDLESS }, within(150 + 400 * i)));

@@ -82,7 +82,7 @@ export class Backups {
 
   #spawn(partialPath: string): WorkerProcess {
     const options = { databasePath: this.#databasePath, partialPath };
-    const worker = new WorkerProcess("backup", options, (event) => {
+    const worker = new WorkerProcess("backup", options).follow((event) => {
       if (event.type === "log") this.#log(event.level, event.message, event.fields);
       // Whether the copy or the original is damaged is not known: what reads the original finds that out.
       else if (event.type === "corrupt") this.#log("error", "a backup is damaged", { reason: event.error.message });

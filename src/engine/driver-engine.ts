@@ -12,6 +12,7 @@ import { decodeMessage } from "../workers/index-messages.js";
 import { decodeRequest } from "../workers/operations/operation.js";
 import type { SchemaState } from "../workers/operations/schema-state.js";
 import { RequestField, stringField } from "../workers/request-fields.js";
+import type { WorkerProcess } from "../workers/worker-process.js";
 import { Backups } from "./backups.js";
 import type { CallContext, Engine, MethodName, StreamMethodName, UnaryMethodName } from "./call.js";
 import { driverInfo, type EngineLoad } from "./driver-info.js";
@@ -23,13 +24,15 @@ import { Parsers } from "./parsers.js";
 import { Readers } from "./readers.js";
 import { Transactions } from "./transactions.js";
 import type { EngineLog } from "./worker-log.js";
-import { Writer } from "./writer.js";
+import { Writer, type WriterObserver } from "./writer.js";
 
 export interface EngineOptions {
   /** Absolute path of the database file; created when missing. */
   readonly databasePath: string;
   readonly driverVersion: string;
   readonly limits: EngineLimits;
+  /** What `startWriterProcess` has started for them. Default: it is started now. */
+  readonly writerProcess?: WorkerProcess;
   readonly log: EngineLog;
   /** The engine cannot go on: the writer cannot be started again. */
   readonly onFatal: (error: DriverError) => void;
@@ -73,7 +76,7 @@ export class DriverEngine implements Engine {
   constructor(options: EngineOptions) {
     const { databasePath, limits, log } = options;
     this.#options = options;
-    this.#writer = new Writer(databasePath, limits, log, {
+    const observer: WriterObserver = {
       onServing: (isServing, detail) => this.#setServing(isServing, detail),
       onTransactionLost: (error) => this.#transactions.lost(error),
       events: options.observer ?? noObserver,
@@ -82,7 +85,8 @@ export class DriverEngine implements Engine {
         this.#isDraining = true;
         options.onFatal(error);
       },
-    });
+    };
+    this.#writer = new Writer(databasePath, limits, log, observer, options.writerProcess);
     this.#readers = new Readers(databasePath, limits, log, (error) => this.#setServing(false, error.message));
     this.#parsers = new Parsers(databasePath, limits, log);
     this.#backups = new Backups(databasePath, log);

@@ -128,7 +128,7 @@ export class Parsers {
 
   #spawn(): WorkerProcess {
     const options = { databasePath: this.#databasePath, limits: this.#limits };
-    const process = new WorkerProcess("parser", options, (event) => {
+    const process = new WorkerProcess("parser", options).follow((event) => {
       if (event.type === "log") this.#log(event.level, event.message, event.fields);
     });
     this.#processes.push(process);

@@ -178,7 +178,7 @@ export class Readers {
 
   /** Reads that wait for a long one are taken over by another reader, which is started when there is none. */
   #relieve(): void {
-    const isHeldUp = (reader: WorkerProcess) => reader.oldestCallMs > PATIENCE_MS;
+    const isHeldUp = (reader: WorkerProcess) => reader.silentMs > PATIENCE_MS;
     for (const reader of this.#forUnary) {
       if (reader.outstandingCalls < 2) continue;
       this.#relieveSoon();
@@ -219,7 +219,7 @@ export class Readers {
 
   #spawn(pool: Set<WorkerProcess>): WorkerProcess {
     const options = { databasePath: this.#databasePath, limits: this.#limits };
-    const reader = new WorkerProcess("reader", options, (event) => {
+    const reader = new WorkerProcess("reader", options).follow((event) => {
       if (event.type === "log") this.#log(event.level, event.message, event.fields);
       else if (event.type === "corrupt") this.#onCorrupt(DriverError.fromJSON(event.error));
     });

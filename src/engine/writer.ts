@@ -10,7 +10,7 @@ import { monotonicMs } from "../observability/clock.js";
 import type { WorkerEvent } from "../workers/events.js";
 import { lockedOut } from "../workers/lock-wait.js";
 import { RequestField, stringField } from "../workers/request-fields.js";
-import { WorkerLostError, WorkerProcess } from "../workers/worker-process.js";
+import { WorkerLostError, type WorkerProcess } from "../workers/worker-process.js";
 import type { WriterInfo } from "../workers/writer.js";
 import { Admission } from "./admission.js";
 import type { CallContext } from "./call.js";
@@ -18,6 +18,7 @@ import type { EngineLimits } from "./limits.js";
 import type { EngineObserver } from "./observer.js";
 import { cancelled, WaitingLine } from "./waiting-line.js";
 import type { EngineLog } from "./worker-log.js";
+import { startWriterProcess } from "./writer-process.js";
 
 /** How often the writer process may die on a write, or while it starts, before that is given up. */
 const MAX_ATTEMPTS = 3;
@@ -72,13 +73,20 @@ export class Writer {
   #lastRecovery: RecoveryReport | undefined;
   #lastCommitFailureMs = Number.NEGATIVE_INFINITY;
 
-  constructor(databasePath: string, limits: EngineLimits, log: EngineLog, observer: WriterObserver) {
+  /** @param first - The process to begin with, when it was started already. */
+  constructor(
+    databasePath: string,
+    limits: EngineLimits,
+    log: EngineLog,
+    observer: WriterObserver,
+    first = startWriterProcess(databasePath, limits),
+  ) {
     this.#databasePath = databasePath;
     this.#limits = limits;
     this.#log = log;
     this.#observer = observer;
     this.#admission = new Admission("writes", limits.maxQueuedWrites);
-    this.#process = this.#spawn();
+    this.#process = this.#follow(first);
     this.#started = this.#awaitReady(this.#process);
     // Told by `started`, to whoever asks.
     this.#started.catch(() => undefined);
@@ -304,10 +312,8 @@ export class Writer {
     throw outcomeUnknown("The writer process died while a commit was under way.");
   }
 
-  #spawn(): WorkerProcess {
-    return new WorkerProcess("writer", { databasePath: this.#databasePath, limits: this.#limits }, (event) =>
-      this.#onEvent(event),
-    );
+  #follow(process: WorkerProcess): WorkerProcess {
+    return process.follow((event) => this.#onEvent(event));
   }
 
   async #awaitReady(process: WorkerProcess): Promise<WriterInfo> {
@@ -344,7 +350,7 @@ export class Writer {
 
   async #restart(): Promise<WriterInfo> {
     for (let attempt = 1; ; ) {
-      const process = this.#spawn();
+      const process = this.#follow(startWriterProcess(this.#databasePath, this.#limits));
       this.#process = process;
       try {
         return await this.#awaitReady(process);

@@ -73,8 +73,6 @@ interface Outstanding {
   readonly request: Uint8Array;
   readonly options: CallOptions;
   readonly answers: Answers;
-  /** Monotonic. */
-  readonly sinceMs: number;
   /** Forgets the caller's signal, which may outlive the call by far. */
   release(): void;
 }
@@ -90,16 +88,20 @@ export class WorkerProcess {
   readonly #stream: Duplex;
   readonly #channel: Channel;
   readonly #outstanding = new Map<number, Outstanding>();
-  readonly #onEvent: (event: WorkerEvent) => void;
+  /** Events that nobody has been told of. */
+  readonly #missedEvents: WorkerEvent[] = [];
+  #onEvent = (event: WorkerEvent): void => {
+    this.#missedEvents.push(event);
+  };
   #lastCallId = 0;
   #isAlive = true;
   #isReady = false;
+  #silentSinceMs = monotonicMs();
   #resolveReady: (info: unknown) => void = () => undefined;
   #rejectReady: (error: Error) => void = () => undefined;
 
-  constructor(kind: WorkerKind, options: object, onEvent: (event: WorkerEvent) => void) {
+  constructor(kind: WorkerKind, options: object) {
     this.#kind = kind;
-    this.#onEvent = onEvent;
     this.ready = new Promise((resolve, reject) => {
       this.#resolveReady = resolve;
       this.#rejectReady = reject;
@@ -131,6 +133,13 @@ export class WorkerProcess {
     });
   }
 
+  /** Has `onEvent` told of every event: of those that have come already, too. */
+  follow(onEvent: (event: WorkerEvent) => void): this {
+    this.#onEvent = onEvent;
+    for (const event of this.#missedEvents.splice(0)) onEvent(event);
+    return this;
+  }
+
   get pid(): number | undefined {
     return this.#child.pid;
   }
@@ -144,10 +153,9 @@ export class WorkerProcess {
     return this.#isReady && this.#isAlive;
   }
 
-  /** For how long the call has been out that was sent first and is not answered yet; 0 when there is none. */
-  get oldestCallMs(): number {
-    for (const { sinceMs } of this.#outstanding.values()) return monotonicMs() - sinceMs;
-    return 0;
+  /** For how long it has answered nothing although there was something to answer, in milliseconds. */
+  get silentMs(): number {
+    return this.#outstanding.size === 0 ? 0 : monotonicMs() - this.#silentSinceMs;
   }
 
   /** Calls that were sent and not answered yet. */
@@ -247,7 +255,8 @@ export class WorkerProcess {
     const onAbort = (): void => this.#cancel(callId);
     signal?.addEventListener("abort", onAbort, { once: true });
     const release = () => signal?.removeEventListener("abort", onAbort);
-    this.#outstanding.set(callId, { operation, request, options, answers, sinceMs: monotonicMs(), release });
+    if (this.#outstanding.size === 0) this.#silentSinceMs = monotonicMs();
+    this.#outstanding.set(callId, { operation, request, options, answers, release });
     this.#channel.send(callId, FrameKind.CALL, encodeCallHeader({ operation, deadlineMs }), request);
     return callId;
   }
@@ -284,6 +293,7 @@ export class WorkerProcess {
       this.#outstanding.get(callId)?.answers.onMessage(payload);
       return;
     }
+    this.#silentSinceMs = monotonicMs();
     const answers = this.#settle(callId);
     if (answers === null) return; // cancelled meanwhile
     if (kind === FrameKind.RESPONSE) answers.onMessage(payload);
@@ -294,6 +304,7 @@ export class WorkerProcess {
   #receiveEvent(event: WorkerEvent): void {
     if (event.type === "ready") {
       this.#isReady = true;
+      this.#silentSinceMs = monotonicMs();
       this.#resolveReady(event.info);
     } else if (event.type === "failed") this.#rejectReady(DriverError.fromJSON(event.error));
     else this.#onEvent(event);

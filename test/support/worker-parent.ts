@@ -6,7 +6,7 @@ import { ENDLESS, TEST_LIMITS } from "./engine.js";
 
 const [, , databasePath = ""] = process.argv;
 const options = { databasePath, limits: { ...TEST_LIMITS, maxStatementMs: 600_000 } };
-const reader = new WorkerProcess("reader", options, () => undefined);
+const reader = new WorkerProcess("reader", options);
 await reader.ready;
 const request = toBinary(ExecuteRequestSchema, create(ExecuteRequestSchema, { sql: ENDLESS }));
 void reader.call("execute", request, { deadlineMs: Number.POSITIVE_INFINITY });

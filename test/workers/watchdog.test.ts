@@ -25,7 +25,7 @@ describe("WorkerProcess with its watchdog", () => {
   const start = (limits: Partial<typeof TEST_LIMITS> = {}): WorkerProcess => {
     openConnection(path("test.db"), { role: "writer" }).close();
     const options = { databasePath: path("test.db"), limits: { ...TEST_LIMITS, ...limits } };
-    worker = new WorkerProcess("reader", options, () => undefined);
+    worker = new WorkerProcess("reader", options);
     return worker;
   };
   afterEach(async () => {

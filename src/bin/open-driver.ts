@@ -1,0 +1,131 @@
+import { statSync } from "node:fs";
+import type { Config } from "../config/config.js";
+import { DriverEngine } from "../engine/driver-engine.js";
+import type { EngineLimits } from "../engine/limits.js";
+import type { Logger } from "../observability/logger.js";
+import type { Authenticate } from "../rpc/access.js";
+import { ServingStatus } from "../rpc/health.js";
+import type { Listener, TlsOptions } from "../rpc/listener.js";
+import type { MetricsServer } from "../rpc/metrics-server.js";
+import { RpcServer } from "../rpc/server.js";
+import { type TlsFiles, type TlsMaterial, watchTls } from "../security/tls.js";
+import { removePresenceNote, writePresenceNote } from "../sqlite/presence-note.js";
+import type { WorkerProcess } from "../workers/worker-process.js";
+import { openObservability } from "./observability.js";
+import type { RunningDriver } from "./serve.js";
+import { tlsOptions } from "./tls-options.js";
+import { VERSION } from "./version.js";
+
+/** Mode bits for everybody who is neither the owner nor in the group. */
+const OTHERS = 0o007;
+/** How long clients have to take their last answers, in milliseconds. */
+const LAST_ANSWERS_MS = 1_000;
+
+/** What was looked at and may be served. */
+export interface DriverParts {
+  readonly config: Config;
+  readonly logger: Logger;
+  readonly tlsFiles: TlsFiles;
+  readonly tls: TlsMaterial | undefined;
+  /** For `config.listen`, in order, then the one for `config.metricsListen` if that is set. */
+  readonly listeners: readonly Listener[];
+  readonly authenticate: Authenticate;
+  readonly limits: EngineLimits;
+  readonly writerProcess: WorkerProcess;
+}
+
+/** Wires engine and gRPC server: opens the database, recovers it, and serves on every listener. */
+export async function openDriver(parts: DriverParts): Promise<RunningDriver> {
+  const { config, logger, tlsFiles, tls, listeners, authenticate, limits, writerProcess } = parts;
+  const metricsListener = listeners[config.listen.length];
+  let fail: (error: Error) => void = () => undefined;
+  const failed = new Promise<Error>((resolve) => {
+    fail = resolve;
+  });
+  const observability = await openObservability(config, logger, () => engine);
+  const engine: DriverEngine = new DriverEngine({
+    databasePath: config.db,
+    driverVersion: VERSION,
+    limits,
+    writerProcess,
+    log: (level, message, fields) => logger[level](message, { ...fields }),
+    onFatal: fail,
+    observer: observability.observer,
+  });
+  const server = new RpcServer({
+    engine,
+    authenticate,
+    onCallEnd: observability.onCall,
+    maxRequestBytes: config.maxRequestBytes,
+    maxConcurrentStreams: config.maxStreams,
+  });
+  engine.health.on("change", ({ isServing, detail }) => {
+    server.health.setStatus(isServing ? ServingStatus.SERVING : ServingStatus.NOT_SERVING);
+    logger[isServing ? "debug" : "warn"](`health: ${detail}`);
+  });
+
+  const addresses: string[] = [];
+  let stopRenewingTls = () => {};
+  let metricsServer: MetricsServer | undefined;
+  try {
+    await engine.start();
+  } catch (error) {
+    engine.kill();
+    throw error;
+  }
+  warnOfOpenDatabase(config.db, logger);
+  try {
+    for (const listener of listeners.slice(0, config.listen.length)) addresses.push(await server.listen(listener));
+    if (metricsListener !== undefined && observability.metrics !== null) {
+      const { serveMetrics } = await import("../rpc/metrics-server.js");
+      metricsServer = await serveMetrics(metricsListener, authenticate, observability.metrics);
+      logger.info("serving metrics", { address: metricsServer.address });
+    }
+    if (tls !== undefined) stopRenewingTls = renewTls(tlsFiles, tls, [server, metricsServer], logger);
+    writePresenceNote(config.db, { program: "driver", pid: process.pid, addresses });
+  } catch (error) {
+    await server.stop(0);
+    await engine.close();
+    throw error;
+  }
+  const driver: RunningDriver = {
+    addresses,
+    failed,
+    async stop(drainTimeoutMs) {
+      stopRenewingTls();
+      engine.drain();
+      await server.drain(drainTimeoutMs);
+      // Answers what still runs; the answers then have a moment to leave.
+      await engine.close();
+      await server.stop(LAST_ANSWERS_MS);
+      metricsServer?.close();
+      await observability.close();
+      removePresenceNote(config.db, process.pid);
+    },
+  };
+  return driver;
+}
+
+/** @returns a function that ends it */
+function renewTls(
+  files: TlsFiles,
+  loaded: TlsMaterial,
+  servers: readonly ({ setTls(tls: TlsOptions): void } | undefined)[],
+  logger: Logger,
+): () => void {
+  return watchTls(
+    files,
+    loaded,
+    (material) => {
+      for (const server of servers) server?.setTls(tlsOptions(material));
+      logger.info(`new connections get the new certificate of ${files.cert}`);
+    },
+    (problem) => logger.error(`the last good TLS files are still in use: ${problem.sentence}`),
+  );
+}
+
+/** What the driver creates is private; a database that was there before keeps its mode, and SQLite gives its WAL the same one. */
+function warnOfOpenDatabase(path: string, logger: Logger): void {
+  if ((statSync(path).mode & OTHERS) === 0) return;
+  logger.warn(`every user of this machine may open the database ${path} past the driver; chmod 600 would change that`);
+}

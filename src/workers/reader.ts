@@ -5,6 +5,7 @@
 import { DriverError } from "../errors.js";
 import { monotonicMs } from "../observability/clock.js";
 import { openConnection } from "../sqlite/connection.js";
+import { fromSqliteError } from "../sqlite/errors.js";
 import { announce, type WorkerCall, WorkerHost, workerOptions } from "./host.js";
 import type { WorkerLimits } from "./limits.js";
 import { explainMissingTable } from "./missing-table.js";
@@ -23,7 +24,8 @@ export interface DatabaseWorkerOptions {
 /** So long calls are taken in one turn of the event loop, in milliseconds; then others are let in, and cancellations heard. */
 const TURN_MS = 1;
 
-let session: Session;
+const { databasePath, limits } = workerOptions<DatabaseWorkerOptions>();
+let openedSession: Session | undefined;
 const queue: WorkerCall[] = [];
 const schedule = oncePerTurn(runQueue);
 const host = new WorkerHost(queuedCalls(queue, schedule, () => streams));
@@ -34,22 +36,39 @@ function runQueue(): void {
   do {
     const call = streams.isBusy ? undefined : queue.shift();
     if (call === undefined) return;
-    const stream = STREAM_OPERATIONS[call.operation];
-    if (stream !== undefined) streams.start(session, call, stream);
-    else runUnary(call);
+    run(call);
     // The next call may not end.
     host.flush();
   } while (monotonicMs() < endMs);
   if (queue.length > 0) schedule();
 }
 
-function runUnary(call: WorkerCall): void {
+function run(call: WorkerCall): void {
+  let session: Session;
+  try {
+    session = openSession();
+  } catch (error) {
+    host.fail(call.id, fromSqliteError(error));
+    return;
+  }
+  const stream = STREAM_OPERATIONS[call.operation];
+  if (stream !== undefined) streams.start(session, call, stream);
+  else runUnary(session, call);
+}
+
+/** Opened when it is first needed: a database that cannot be opened fails the call, in SQLite's words, and not the process. */
+function openSession(): Session {
+  openedSession ??= new Session(openConnection(databasePath, { role: "reader" }), limits);
+  return openedSession;
+}
+
+function runUnary(session: Session, call: WorkerCall): void {
   const now = monotonicMs();
   if (now >= call.deadlineMs) {
     host.fail(call.id, new DriverError("DEADLINE_EXCEEDED", "The deadline passed before the call was started."));
     return;
   }
-  host.guard.enter(call.id, Math.min(call.deadlineMs, now + session.limits.maxStatementMs));
+  host.guard.enter(call.id, Math.min(call.deadlineMs, now + limits.maxStatementMs));
   try {
     const run = READ_OPERATIONS[call.operation];
     if (run === undefined) throw new DriverError("INTERNAL", `A reader has no operation ${call.operation}.`);
@@ -62,8 +81,6 @@ function runUnary(call: WorkerCall): void {
 }
 
 await announce(host, () => {
-  const { databasePath, limits } = workerOptions<DatabaseWorkerOptions>();
   assertStatementGateWorks();
-  session = new Session(openConnection(databasePath, { role: "reader" }), limits);
   return {};
 });

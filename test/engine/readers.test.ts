@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readFileSync, renameSync } from "node:fs";
 import { ENDLESS, ensureTable, reason, sqlValue, TestEngine, useEngines, within } from "../support/engine.js";
 import { until, workerPids } from "../support/processes.js";
 
@@ -126,6 +126,19 @@ describe("reads", () => {
       for (const pid of workerPids(test.databasePath, "reader")) process.kill(pid, "SIGKILL");
       await Promise.all(calls);
     }
+  });
+
+  it("say why the database cannot be opened, and go on when it can", async () => {
+    const test = await start({});
+    for (const pid of workerPids(test.databasePath, "reader")) process.kill(pid, "SIGKILL");
+    await until("they are gone", () => workerPids(test.databasePath, "reader").length === 0);
+    renameSync(test.databasePath, `${test.databasePath}.away`);
+    try {
+      await assert.rejects(test.sql("SELECT 1"), /test\.db cannot be opened: .+/);
+    } finally {
+      renameSync(`${test.databasePath}.away`, test.databasePath);
+    }
+    assert.deepEqual(await test.values("SELECT 1"), [1n]);
   });
 
   it("see every write that was acknowledged before", async () => {

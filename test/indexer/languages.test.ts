@@ -131,6 +131,21 @@ describe("parseSource() in every language", () => {
     );
   });
 
+  it("names a function of C++ by its name although a macro stands before its type", async () => {
+    const text = [
+      "EXPORT_API Size total(int n) { return n; }",
+      "EXPORT_API std::string label(int a) { return plain(a); }",
+      "EXPORT_API Size Queue :: size(int b) { return b; }",
+      "EXPORT_API Size Queue::operator==(const Queue& other) { return true; }",
+      "",
+    ].join("\n");
+    const file = await parseSource(Buffer.from(text), "a.cpp", { maxBytes: 1_000_000, timeoutMs: 10_000 });
+    assert.deepEqual(
+      file.definitions.map(({ name }) => name),
+      ["total", "label", "Queue.size", "Queue.operator=="],
+    );
+  });
+
   it("reads a default function of TypeScript that has neither name nor body, and leaves the text as it is", async () => {
     const text = [
       "/** Says `export default function (a): b`. */",

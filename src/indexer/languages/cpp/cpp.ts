@@ -28,10 +28,14 @@ export const cpp: Language = {
   },
 };
 
-/** `ns::Queue<T>::size` is `size` of `Queue`. */
+/**
+ * `ns::Queue<T>::size` is `size` of `Queue`. After a macro (`EXPORT std::string Queue::name()`) the grammar takes the type for a part
+ * of the name; no name has a blank in it.
+ */
 function splitName(spelled: string): { name: string; owner: string | null } {
   const operator = /\boperator\b/.exec(spelled)?.index ?? spelled.length;
-  const parts = withoutTemplateArguments(spelled.slice(0, operator)).split(/\s*::\s*/);
+  const qualified = withoutTemplateArguments(spelled.slice(0, operator)).replace(/\s*::\s*/g, "::");
+  const parts = qualified.slice(qualified.trimEnd().search(/\S+$/)).split("::");
   const last = parts.pop()?.trim() ?? "";
   // The node of a conversion (`operator bool() const`) reaches over its parameter list.
   const name =

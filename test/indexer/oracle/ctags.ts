@@ -66,8 +66,9 @@ export function ownDefinitions(definitions: readonly Definition[]): string[] {
   );
 }
 
+/** Without its type, and an operator of C++ without the blank that ctags writes before its sign. */
 function plainName(name: string): string {
-  return name.replace(/^.*(?:\.|::)(?=[^.:])/, "");
+  return name.replace(/^.*(?:\.|::)(?=[^.:])/, "").replace(/^operator (?=\W)/, "operator");
 }
 
 /** What is in one list and not in the other: `ctags NAME …` or `ours NAME …`. */

@@ -58,4 +58,22 @@ export const DIFFERENCES: Readonly<Record<string, readonly Explained[]>> = {
       entries: ["ctags: class Square 301", "ours: class Shape 301"],
     },
   ],
+  "php/Shop.php": [
+    { cause: "ctags invents names for what has none", entries: ["ctags: class AnonymousClass65a677550100 162"] },
+    { cause: "ctags knows no enums", entries: ["ours: class Status 222", "ours: class Suit 240"] },
+  ],
+  "ruby/library.rb": [
+    {
+      cause: "ctags takes text for code: a here document, and what follows __END__",
+      entries: ["ctags: function fake 234", "ctags: class Fake 235", "ctags: function after_the_end 343"],
+    },
+    {
+      cause: "ctags cuts names at a letter outside ASCII",
+      entries: ["ctags: function unicode_gr 317", "ours: function unicode_größe 317"],
+    },
+  ],
+  "rust/planner.rs": [
+    { cause: "ctags knows no unions", entries: ["ours: class Bits 54"] },
+    { cause: "ctags leaves out raw identifiers", entries: ["ours: function r#match 369"] },
+  ],
 };

@@ -55,7 +55,7 @@ export function taggedDefinitions(tags: string, { name: language }: CtagsLanguag
         return [];
       if (name.startsWith("__anon")) return [];
       const category = OTHER_KINDS[`${language} ${kind}`] ?? (CLASS_KINDS.has(kind) && !isMacro ? "class" : "function");
-      return [`${category} ${plainName(name)} ${Number.parseInt(address, 10)}`];
+      return [`${category} ${plainName(unescaped(name))} ${Number.parseInt(address, 10)}`];
     });
 }
 
@@ -64,6 +64,11 @@ export function ownDefinitions(definitions: readonly Definition[]): string[] {
   return definitions.map(
     ({ kind, name, line }) => `${kind === "class" ? "class" : "function"} ${plainName(name)} ${line}`,
   );
+}
+
+/** A name that starts with an exclamation mark is escaped, because lines that start with one are about the file. */
+function unescaped(name: string): string {
+  return name.replace(/^\\x21/, "!");
 }
 
 /** Without its type, and an operator of C++ without the blank that ctags writes before its sign. */

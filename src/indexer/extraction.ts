@@ -21,6 +21,8 @@ interface Scope {
   owner: string | null;
   /** The innermost scope around this one that names a class. */
   readonly classScope: Scope | null;
+  /** Where the name starts, when that is before the node captured as one. */
+  nameStart: number | null;
   /** Where the parameter list ends; 0 before it was met. */
   parametersEnd: number;
   /** Where the last region ends whose parameters are not the scope's: functions in default values and in types. */
@@ -114,10 +116,12 @@ export class Extractor {
         break;
       case "name":
         if (scope !== undefined && draft?.name === "") {
-          // A destructor's `~` is no part of its name's node.
-          this.#setName(scope, this.#name(this.#text[start - 1] === "~" ? start - 1 : start, end));
+          this.#setName(scope, this.#name(scope.nameStart ?? start, end));
           if (this.#language.lineOf === "name") draft.line = line;
         }
+        break;
+      case "name-start":
+        if (scope !== undefined) scope.nameStart ??= start;
         break;
       case "params":
         if (scope === undefined || start < scope.foreignParametersEnd) break;
@@ -214,6 +218,7 @@ export class Extractor {
       bases: [],
       owner: null,
       classScope: parent === undefined ? null : namesClass(parent) ? parent : parent.classScope,
+      nameStart: null,
       parametersEnd: 0,
       foreignParametersEnd: 0,
       branches: 0,

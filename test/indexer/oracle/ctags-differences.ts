@@ -7,6 +7,16 @@ export interface Explained {
 
 /** By file, every difference between what universal-ctags 5.9.0 finds and what we do. One that no longer occurs fails the test. */
 export const DIFFERENCES: Readonly<Record<string, readonly Explained[]>> = {
+  "bash/release.sh": [
+    {
+      cause: "ctags takes an array that is assigned for a function, and a word in it too",
+      entries: ["ctags: function append= 205", "ctags: function not_a_function 207", "ctags: function empty= 208"],
+    },
+    {
+      cause: "we err: of two here documents that start on one line, the grammar takes the second for code",
+      entries: ["ours: function fake8 157"],
+    },
+  ],
   "cpp/scheduler.cpp": [
     {
       cause: "what is `= default` or `= delete` is a prototype to ctags, here a definition",
@@ -20,6 +30,50 @@ export const DIFFERENCES: Readonly<Record<string, readonly Explained[]>> = {
     {
       cause: "a pure virtual method is a prototype to ctags, here an abstract method",
       entries: ["ours: function run 41", "ours: function started 114", "ours: function ended 115"],
+    },
+  ],
+  "csharp/Mail.cs": [
+    {
+      cause: "a delegate is a type without a body, which is no definition here",
+      entries: ["ctags: function Arrived 30", "ctags: function Convert 32"],
+    },
+    {
+      cause: "ctags loses a method whose body is an expression with a comparison",
+      entries: ["ours: function Equals 54"],
+    },
+    {
+      cause: "ctags leaves out operators that are named by a keyword, and ~",
+      entries: [
+        "ours: function operator int 69",
+        "ours: function operator true 73",
+        "ours: function operator false 75",
+        "ours: function operator~ 77",
+      ],
+    },
+    { cause: "ctags loses a method with the constraint new()", entries: ["ours: function Read 208"] },
+    {
+      cause: "ctags does not look into functions",
+      entries: ["ours: function Words 216", "ours: function Letters 221"],
+    },
+    {
+      cause: "ctags takes a record with parameters for a method, and does not look into it",
+      entries: [
+        "ctags: function Address 332",
+        "ours: class Address 332",
+        "ours: function Full 334",
+        "ctags: function Stamp 342",
+        "ours: class Stamp 342",
+      ],
+    },
+    { cause: "ctags leaves out names that start with @", entries: ["ours: function @class 346"] },
+    {
+      cause: "ctags cuts names at a letter outside ASCII",
+      entries: [
+        "ctags: function e 363",
+        "ours: function Größe 363",
+        "ctags: function bung 364",
+        "ours: function Übung 364",
+      ],
     },
   ],
   "go/inventory.go": [

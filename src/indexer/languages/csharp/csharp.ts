@@ -16,7 +16,6 @@ export const csharp: Language = {
   notImplemented: /NotImplementedException|not (?:yet )?implemented/i,
   emptyBody: /\{\s*\}$/,
   docComments: { pattern: /^\/(?:\/\/(?!\/)|\*\*(?!\/))/, isRun: true },
-  splitName: (spelled) => ({ name: /^[\w@~]/.test(spelled) ? spelled : `operator ${spelled}`, owner: null }),
   importsOf: (statement) => {
     const words = tokensOf(statement).filter((token) => !/^(?:global|using|unsafe|[.;])$/.test(token));
     if (words[0] === "static")

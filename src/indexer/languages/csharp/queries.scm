@@ -18,13 +18,18 @@
 (constructor_declaration) @function
 (destructor_declaration) @function
 (operator_declaration) @function
+(conversion_operator_declaration) @function
 (local_function_statement) @function
 (method_declaration (modifier "abstract")) @abstract
 (interface_declaration body: (declaration_list (method_declaration !body) @abstract))
 (method_declaration name: (_) @name)
 (constructor_declaration name: (_) @name)
 (destructor_declaration name: (_) @name)
+(destructor_declaration "~" @name-start)
 (operator_declaration operator: _ @name)
+(operator_declaration "operator" @name-start)
+(conversion_operator_declaration type: (_) @name)
+(conversion_operator_declaration "operator" @name-start)
 (local_function_statement name: (_) @name)
 
 (parameter_list) @params

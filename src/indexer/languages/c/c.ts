@@ -1,5 +1,11 @@
 import type { Language } from "../language.js";
 
+/**
+ * Keywords that the grammar takes for the name of a function: where an `else if (…) {` stands alone between `#if` and `#endif`,
+ * or after a macro (`EXPORT void (*f(int))(void) {`).
+ */
+export const NEVER_A_NAME = /^(?:if|for|while|switch|return|void)$/;
+
 /** C. Definitions are functions with a body, function-like macros, and named struct, union and enum types with a body. */
 export const c: Language = {
   name: "c",
@@ -13,6 +19,7 @@ export const c: Language = {
   isCapitalCallInstantiation: false,
   emptyBody: /\)[^{}]*\{\s*\}$/,
   docComments: { pattern: /^\/[/*]/, isRun: true },
+  splitName: (spelled) => ({ name: NEVER_A_NAME.test(spelled) ? "" : spelled, owner: null }),
   // `*const names[3]` and `(*callback)(int)` are called `names` and `callback`.
   parameterOf: (spelled) =>
     spelled.replace(/\b(?:const|volatile|restrict|__restrict|_Nullable|_Nonnull)\b/g, "").match(/[A-Za-z_]\w*/)?.[0] ??

@@ -1,4 +1,4 @@
-import { c } from "../c/c.js";
+import { c, NEVER_A_NAME } from "../c/c.js";
 import type { Language } from "../language.js";
 import { tokensOf } from "../tokens.js";
 
@@ -40,7 +40,7 @@ function splitName(spelled: string): { name: string; owner: string | null } {
   // The node of a conversion (`operator bool() const`) reaches over its parameter list.
   const name =
     operator === spelled.length ? last : spelled.slice(operator).replace(/(?<=^operator\s+\w[^(]*)\([\s\S]*$/, "");
-  return { name: name.trim(), owner: parts.at(-1)?.trim() || null };
+  return { name: NEVER_A_NAME.test(name) ? "" : name.trim(), owner: parts.at(-1)?.trim() || null };
 }
 
 function withoutTemplateArguments(spelled: string): string {

@@ -1,0 +1,162 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { basename, extname, join } from "node:path";
+import { parseSource } from "../../../src/indexer/parse.js";
+import { type CtagsLanguage, differencesOf, hasCtags, ownDefinitions, runCtags, taggedDefinitions } from "./ctags.js";
+import { report, sample, seed } from "./sample.js";
+
+/** SQLite as one file has 9.5 MB. */
+const LIMITS = { maxBytes: 20_000_000, timeoutMs: 60_000 };
+const MODULES = new URL("../../../../node_modules/", import.meta.url).pathname;
+
+/** Sources that come with a toolchain or a package; those that are not there are passed over. */
+interface Sources {
+  readonly ctags: CtagsLanguage;
+  readonly extensions: readonly string[];
+  readonly folders: readonly string[];
+  /** What ctags finds in them and we do not, as `file: class NAME` or `file: function NAME`, by its cause. */
+  readonly missing: Readonly<Record<string, readonly string[]>>;
+}
+
+/** What a program prints, when it is there. */
+function printedBy(program: string, ...args: readonly string[]): string[] {
+  const { stdout, status } = spawnSync(program, args, { encoding: "utf8" });
+  return status === 0 ? [stdout.trim()] : [];
+}
+
+const GO = printedBy("go", "env", "GOROOT").map((root) => join(root, "src"));
+const CARGO = join(process.env.CARGO_HOME ?? join(process.env.HOME ?? "", ".cargo"), "registry/src");
+
+const SOURCES: Readonly<Record<string, Sources>> = {
+  Go: {
+    ctags: { name: "Go", kinds: "finst" },
+    extensions: [".go"],
+    folders: GO,
+    missing: {
+      "ctags takes the result of a function type for its name": [
+        "canonmap_test.go: function uintptr",
+        "export_test.go: function uintptr",
+      ],
+    },
+  },
+  C: {
+    ctags: { name: "C", kinds: "fgsu" },
+    extensions: [".c"],
+    folders: [join(MODULES, "better-sqlite3/deps/sqlite3"), ...GO],
+    missing: {
+      "SQLITE_WSD, a macro, stands before `struct`": [
+        ...["BenignMallocHooks", "Mem0Global", "Mem3Global", "Mem5Global", "PCacheGlobal"],
+        ...["sqlite3AutoExtList", "sqlite3PrngType", "sqlite3StatType"],
+      ].map((name) => `sqlite3.c: class ${name}`),
+      "a macro stands before a type that the grammar takes for the name, or `#ifdef` cuts a statement in two": [
+        ...["columnNullValue", "sqlite3Hwtime", "sqlite3InitOne", "sqlite3OsDlSym", "sqlite3RunParser"],
+        "sqlite3_memory_used",
+      ].map((name) => `sqlite3.c: function ${name}`),
+    },
+  },
+  "C++": {
+    ctags: { name: "C++", kinds: "cfgsu" },
+    extensions: [".cpp", ".cc"],
+    folders: [join(MODULES, "better-sqlite3/src"), "/usr/src/googletest"],
+    missing: {
+      "a macro stands between the parameters and the body": [
+        ...[
+          "AllPrerequisitesAreSatisfied",
+          "AllowLeak",
+          "AllowUninterestingCalls",
+          "CheckActionCountIfNotDone",
+          "ClearDefaultActionsLocked",
+          "DescribeCallCountTo",
+          "FailUninterestingCalls",
+          "FindUnsatisfiedPrerequisites",
+          "GetReactionOnUninterestingCalls",
+          "IsNaggy",
+          "IsNice",
+          "IsStrict",
+          "MockObject",
+          "Name",
+          "Register",
+          "RegisterOwner",
+          "RegisterUseByOnCallOrExpectCall",
+          "RetireAllPreRequisites",
+          "SetOwnerAndName",
+          "SetReactionOnUninterestingCalls",
+          "UnregisterCallReaction",
+          "UnregisterLocked",
+          "VerifyAndClear",
+          "VerifyAndClearExpectations",
+          "VerifyAndClearExpectationsLocked",
+          "WarnUninterestingCalls",
+        ].map((name) => `gmock-spec-builders.cc: function ${name}`),
+        ...[
+          "CurrentStackTrace",
+          "UponLeavingGTest",
+          "current_test_suite",
+          "current_test_case",
+          "current_test_info",
+          "parameterized_test_registry",
+          "PushGTestTrace",
+          "PopGTestTrace",
+          "~ScopedTrace",
+        ].map((name) => `gtest.cc: function ${name}`),
+      ],
+      "the macro ACTION_TEMPLATE before it throws the grammar off": [
+        "gmock-more-actions_test.cc: class GiantTemplate",
+        "gmock-more-actions_test.cc: function GiantTemplate",
+      ],
+      "`#if` decides between two heads of one function": ["gmock-spec-builders_test.cc: function gmock_main"],
+      "ctags names a conversion by a part of its type": [
+        "gmock-actions_test.cc: function )>",
+        "googletest-printers-test.cc: function BiggestInt",
+      ],
+      "a macro stands before a type with a `*`": ["gmock-internal-utils.cc: function GetFailureReporter"],
+      "the name is one of two that `#if` decides between": ["gmock_main.cc: function _tmain"],
+    },
+  },
+  Rust: { ctags: { name: "Rust", kinds: "Pfgis" }, extensions: [".rs"], folders: [CARGO], missing: {} },
+};
+
+describe("parseSource() on sources that toolchains bring, against universal-ctags", () => {
+  before(function () {
+    if (!hasCtags()) this.skip();
+  });
+
+  for (const [language, { ctags, extensions, folders, missing }] of Object.entries(SOURCES)) {
+    it(`finds every definition of ${language} that ctags finds, but for those that are listed`, async function () {
+      this.timeout(600_000);
+      const files = folders.filter(existsSync).flatMap((folder) => sourcesBelow(folder, extensions));
+      if (files.length === 0) this.skip();
+      const chosen = sample(files, 200);
+      const listed = new Set(Object.values(missing).flat());
+      let tagCount = 0;
+      const notFound: string[] = [];
+      for (const file of chosen) {
+        const { definitions } = await parseSource(readFileSync(file), file, LIMITS);
+        const tagged = taggedDefinitions(runCtags(file, ctags), ctags);
+        tagCount += tagged.length;
+        const ours = ownDefinitions(definitions);
+        const own = new Set(ours.map((it) => it.replace(/ \d+$/, "")));
+        for (const difference of differencesOf(tagged, ours)) {
+          const [, found, line] = /^ctags: (.*) (\d+)$/.exec(difference) ?? [];
+          if (found === undefined) continue; // ctags does not look into functions, knows no new syntax, and so on.
+          // ctags spells operators with a blank.
+          if (own.has(found.replace(/\boperator (?=\W)/, "operator"))) continue;
+          if (!listed.has(`${basename(file)}: ${found}`)) notFound.push(`${basename(file)}: ${found} ${line} ${file}`);
+        }
+      }
+      report(`${chosen.length} of ${files.length} files (seed ${seed}), ${tagCount} definitions of ctags`);
+      assert.deepEqual(notFound, []);
+    });
+  }
+});
+
+function sourcesBelow(folder: string, extensions: readonly string[]): string[] {
+  return (
+    readdirSync(folder, { recursive: true, encoding: "utf8" })
+      .map((file) => join(folder, file))
+      // What lies in testdata is wrong on purpose.
+      .filter((file) => extensions.includes(extname(file)) && !file.includes("/testdata/") && statSync(file).isFile())
+      .sort()
+  );
+}

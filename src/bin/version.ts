@@ -1,8 +1,7 @@
 import { readFileSync } from "node:fs";
-
-const { version } = JSON.parse(readFileSync(new URL("../../../package.json", import.meta.url), "utf8")) as {
-  readonly version: string;
-};
+import { z } from "zod";
 
 /** The version in package.json, which stands beside `dist`. */
-export const VERSION = version;
+export const { version: VERSION } = z
+  .object({ version: z.string() })
+  .parse(JSON.parse(readFileSync(new URL("../../../package.json", import.meta.url), "utf8")));

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
+import { z } from "zod";
 import { DriverError } from "../errors.js";
 
 /** What both programs read from one JSON file. Anything beside `code_analysis` belongs to other programs. */
@@ -14,6 +15,20 @@ export interface ConfigFile {
 
 /** The name that is looked up in the working directory when no file is named. */
 const DEFAULT_CONFIG_FILE = "config.json";
+
+const document = z.object({
+  code_analysis: z
+    .object({
+      db_path: z.string().min(1).optional(),
+      database: z
+        .object({
+          driver: z.object({ config: z.object({ path: z.string().min(1).optional() }).optional() }).optional(),
+        })
+        .optional(),
+      driver: z.record(z.string(), z.unknown()).optional(),
+    })
+    .optional(),
+});
 
 /**
  * Reads a config file. Relative paths in it are relative to its folder, so that it means the same from everywhere.
@@ -39,40 +54,27 @@ export function readConfigFile(named?: string): ConfigFile | undefined {
     throw invalid(path, `is not JSON: ${describeSyntaxError(content, error)}`, "Correct the file.", error);
   }
 
-  const ownPath = textAt(path, json, ["code_analysis", "db_path"]);
-  const nestedPath = textAt(path, json, ["code_analysis", "database", "driver", "config", "path"]);
-  const databasePath = ownPath ?? nestedPath;
+  const parsed = document.safeParse(json);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    const where = issue === undefined || issue.path.length === 0 ? "the document" : issue.path.join(".");
+    throw invalid(
+      path,
+      `is wrong at ${where}: ${issue?.message ?? "unknown shape"}`,
+      "Correct the file.",
+      parsed.error,
+    );
+  }
+  const section = parsed.data.code_analysis;
+  const databasePath = section?.db_path ?? section?.database?.driver?.config?.path;
   return {
     path,
     databasePath: databasePath === undefined ? undefined : resolve(dirname(path), databasePath),
-    driverOptions: objectAt(path, json, ["code_analysis", "driver"]) ?? {},
+    driverOptions: section?.driver ?? {},
   };
 }
 
-function textAt(path: string, json: unknown, keys: readonly string[]): string | undefined {
-  const value = objectAt(path, json, keys.slice(0, -1))?.[keys.at(-1) ?? ""];
-  if (value === undefined || (typeof value === "string" && value !== "")) return value;
-  throw wrongAt(path, keys, "a string that is not empty");
-}
-
-/** The object that `keys` lead to; undefined where one of them is not there. */
-function objectAt(path: string, json: unknown, keys: readonly string[]): Readonly<Record<string, unknown>> | undefined {
-  const key = keys.at(-1);
-  const value = key === undefined ? json : objectAt(path, json, keys.slice(0, -1))?.[key];
-  if (value === undefined || isObject(value)) return value;
-  throw wrongAt(path, keys, "an object");
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-function wrongAt(path: string, keys: readonly string[], expected: string): DriverError {
-  const where = keys.length === 0 ? "the document" : keys.join(".");
-  return invalid(path, `is wrong at ${where}: it must be ${expected}`, "Correct the file.");
-}
-
-function invalid(path: string, what: string, hint: string, cause?: unknown): DriverError {
+function invalid(path: string, what: string, hint: string, cause: unknown): DriverError {
   return new DriverError("INVALID_REQUEST", `The config file ${path} ${what}.`, { hint, cause });
 }
 

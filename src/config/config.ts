@@ -57,7 +57,7 @@ export function resolveConfig({ flags, environment }: ConfigSources): Config {
     values[name] ??= typeof initial === "function" ? initial(databasePath) : initial;
   }
 
-  const config = Object.freeze(values) as Config; // Each value was read by the type of its option or is its default.
+  const config = Object.freeze(values) as Config; // Each value has passed the schema of its option or is its default.
   if (config.transactionTtlMs > config.transactionTtlMaxMs) {
     throw new DriverError("INVALID_REQUEST", "The option transaction-ttl is longer than transaction-ttl-max.", {
       hint: "Shorten the one or lengthen the other.",
@@ -101,15 +101,15 @@ function parseFirst(name: OptionName, candidates: readonly Written[]): unknown {
   const option: Option<unknown> = OPTIONS[name];
   const written = candidates.find(({ source, value }) => value !== undefined && isSetIn(option, source));
   if (written === undefined) return undefined;
-  const value = option.type.parse(written.value);
-  if (value === undefined) {
+  const parsed = option.type.schema.safeParse(written.value);
+  if (!parsed.success) {
     throw new DriverError(
       "INVALID_REQUEST",
       `${written.place} is ${JSON.stringify(written.value)}; it must be ${option.type.expects}.`,
       { field: written.place },
     );
   }
-  return option.type.isPath ? resolve(written.folder, String(value)) : value;
+  return option.type.isPath ? resolve(written.folder, String(parsed.data)) : parsed.data;
 }
 
 function assertKnownKeys(file: ConfigFile | undefined): void {

@@ -1,14 +1,15 @@
+import { z } from "zod";
+
 /**
  * How the value of an option is written, checked and shown. Flags and environment variables give strings, the config file
- * any JSON value; one function reads both.
+ * any JSON value; one schema reads both.
  */
 export interface OptionType<T> {
   /** The value's name in `--help`, for example `DURATION`; null for a switch, which takes no value. */
   readonly placeholder: string | null;
   /** Ends the sentence "it must be …". */
   readonly expects: string;
-  /** The value; undefined when what is written is none. */
-  parse(written: unknown): T | undefined;
+  readonly schema: z.ZodType<T>;
   /** True when relative file names in the value are relative to where the value was written. */
   readonly isPath: boolean;
   /** True when a flag may be repeated; in an environment variable the values are separated by commas. */
@@ -21,43 +22,30 @@ const MILLISECONDS_OF = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 } as const;
 const BYTES_OF = { B: 1, KB: 1e3, MB: 1e6, GB: 1e9, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 } as const;
 
 /** Any text but the empty one. */
-export const text: OptionType<string> = scalar("TEXT", "a text that is not empty", parseText, String);
+export const text: OptionType<string> = scalar("TEXT", "a text that is not empty", z.string().min(1), String);
 
 /** Where something is sent over HTTP. */
 export const url: OptionType<string> = scalar(
   "URL",
   "an http:// or https:// URL",
-  (written) => parseMatching(written, (value) => URL.canParse(value) && /^https?:$/.test(new URL(value).protocol)),
+  z.url({ protocol: /^https?$/ }),
   String,
 );
 
 /** A file or folder; relative to the working directory, or to the config file that names it. */
-export const path: OptionType<string> = { ...scalar("PATH", "a path", parseText, String), isPath: true };
-
-const SWITCHES: ReadonlyMap<string, boolean> = new Map([
-  ["true", true],
-  ["1", true],
-  ["false", false],
-  ["0", false],
-]);
+export const path: OptionType<string> = { ...scalar("PATH", "a path", z.string().min(1), String), isPath: true };
 
 /** A switch: `--flag`, `true` or `1`. */
 export const boolean: OptionType<boolean> = scalar(
   null,
   "true or false",
-  (written) =>
-    typeof written === "boolean" ? written : SWITCHES.get(typeof written === "string" ? written.toLowerCase() : ""),
+  z.union([z.boolean(), z.stringbool({ truthy: ["true", "1"], falsy: ["false", "0"] })]),
   String,
 );
 
 /** One of a closed set of words. */
 export function oneOf<const Choice extends string>(choices: readonly Choice[]): OptionType<Choice> {
-  return scalar(
-    "NAME",
-    `one of ${choices.join(", ")}`,
-    (written) => choices.find((choice) => choice === written),
-    String,
-  );
+  return scalar("NAME", `one of ${choices.join(", ")}`, z.enum(choices), String);
 }
 
 /** What an address looks like; whoever listens on it reads it. */
@@ -68,7 +56,7 @@ export const addressList: OptionType<readonly string[]> = {
   ...scalar(
     "ADDRESS",
     "unix:/path/to.sock, host:port or [IPv6]:port, or a list of those",
-    (written) => parseList(written, (item) => parseMatching(item, (value) => ADDRESS.test(value))),
+    z.preprocess(splitAtCommas, z.array(z.string().regex(ADDRESS)).min(1).readonly()),
     (values: readonly string[]) => values.join(", "),
   ),
   isList: true,
@@ -79,40 +67,21 @@ export const textList: OptionType<readonly string[]> = {
   ...scalar(
     "NAME",
     "a text that is not empty, or a list of those",
-    (written) => parseList(written, parseText),
+    z.preprocess(splitAtCommas, z.array(z.string().min(1)).min(1).readonly()),
     (values: readonly string[]) => values.join(", "),
   ),
   isList: true,
 };
 
-function parseText(written: unknown): string | undefined {
-  return parseMatching(written, (value) => value !== "");
-}
-
-function parseMatching(written: unknown, isRight: (value: string) => boolean): string | undefined {
-  return typeof written === "string" && isRight(written) ? written : undefined;
-}
-
-/** A list, or its items with commas in between; at least one, and each of them right. */
-function parseList(written: unknown, parseItem: (item: unknown) => string | undefined): readonly string[] | undefined {
-  const items: unknown = typeof written === "string" ? written.split(",").map((item) => item.trim()) : written;
-  if (!Array.isArray(items) || items.length === 0) return undefined;
-  const values = items.map(parseItem).filter((value) => value !== undefined);
-  return values.length === items.length ? Object.freeze(values) : undefined;
-}
-
-function parseWhole(value: unknown, min: number, max: number): number | undefined {
-  return typeof value === "number" && Number.isInteger(value) && value >= min && value <= max ? value : undefined;
+function splitAtCommas(value: unknown): unknown {
+  return typeof value === "string" ? value.split(",").map((item) => item.trim()) : value;
 }
 
 /** A whole number from `min` to `max`. */
 export function count({ min, max }: { readonly min: number; readonly max: number }): OptionType<number> {
-  return scalar(
-    "NUMBER",
-    `a whole number from ${min} to ${max}`,
-    (written) => parseWhole(typeof written === "string" && /^\d+$/.test(written) ? Number(written) : written, min, max),
-    String,
-  );
+  const digits = z.string().regex(/^\d+$/).transform(Number);
+  const range = z.number().int().min(min).max(max);
+  return scalar("NUMBER", `a whole number from ${min} to ${max}`, z.union([digits.pipe(range), range]), String);
 }
 
 /**
@@ -123,7 +92,7 @@ export function duration({ minMs, maxMs }: { readonly minMs: number; readonly ma
   return scalar(
     "DURATION",
     `a duration with a unit, such as 500ms, 10s, 5m or 1h, from ${formatDuration(minMs)} to ${formatDuration(maxMs)}`,
-    (written) => parseWhole(parseQuantity(written, MILLISECONDS_OF), minMs, maxMs),
+    quantity(MILLISECONDS_OF).pipe(z.number().int().min(minMs).max(maxMs)),
     formatDuration,
   );
 }
@@ -136,15 +105,11 @@ export function size({
   readonly minBytes: number;
   readonly maxBytes: number;
 }): OptionType<number> {
+  const range = z.number().int().min(minBytes).max(maxBytes);
   return scalar(
     "SIZE",
     `a size such as 65536, 64KiB or 5MB, from ${formatSize(minBytes)} to ${formatSize(maxBytes)}`,
-    (written) =>
-      parseWhole(
-        typeof written === "number" ? written : parseQuantity(written, { ...BYTES_OF, "": 1 }),
-        minBytes,
-        maxBytes,
-      ),
+    z.union([quantity({ ...BYTES_OF, "": 1 }).pipe(range), range]),
     formatSize,
   );
 }
@@ -162,16 +127,22 @@ function formatSize(bytes: number): string {
 function scalar<T>(
   placeholder: string | null,
   expects: string,
-  parse: (written: unknown) => T | undefined,
+  schema: z.ZodType<T>,
   format: (value: T) => string,
 ): OptionType<T> {
-  return { placeholder, expects, parse, format, isPath: false, isList: false };
+  return { placeholder, expects, schema, format, isPath: false, isList: false };
 }
 
-function parseQuantity(written: unknown, units: Readonly<Record<string, number>>): number | undefined {
-  const [, digits, unit = ""] = /^(\d+(?:\.\d+)?) ?([A-Za-z]*)$/.exec(typeof written === "string" ? written : "") ?? [];
-  const factor = Object.hasOwn(units, unit) ? units[unit] : undefined;
-  return digits === undefined || factor === undefined ? undefined : Number(digits) * factor;
+function quantity(units: Readonly<Record<string, number>>): z.ZodType<number> {
+  return z.string().transform((written, context) => {
+    const [, digits, unit = ""] = /^(\d+(?:\.\d+)?) ?([A-Za-z]*)$/.exec(written) ?? [];
+    const factor = units[unit];
+    if (digits === undefined || factor === undefined) {
+      context.addIssue({ code: "custom", message: "not a number with a unit" });
+      return z.NEVER;
+    }
+    return Number(digits) * factor;
+  });
 }
 
 function formatQuantity(value: number, units: Readonly<Record<string, number>>): string {

@@ -194,7 +194,7 @@ describe("OPTIONS", () => {
       if (initial === undefined || typeof initial === "function") continue;
       // The union of all options has no common `format`; each default has the type of its own option.
       const written: string = Reflect.apply(type.format, undefined, [initial]);
-      assert.deepEqual(type.parse(written), initial, name);
+      assert.deepEqual(type.schema.parse(written), initial, name);
     }
   });
 

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { Socket } from "node:net";
 import { Worker } from "node:worker_threads";
 import { DriverError } from "../errors.js";
@@ -6,6 +7,8 @@ import type { LogLevel, WorkerEvent } from "./events.js";
 import { writeWorking } from "./status-file.js";
 import { StatementGuard } from "./watchdog.js";
 
+/** File descriptor of the options in a worker process that was started before they were known. */
+const OPTIONS_FD = 0;
 /** File descriptor of the channel in a worker process. */
 const CHANNEL_FD = 3;
 
@@ -111,7 +114,9 @@ export function exitWorker(code: number): void {
   setImmediate(() => process.exit(code));
 }
 
-/** The options that the parent passed to this worker process. */
+/** The options of this worker process; waits until its parent knows them, and ends with a parent that never does. */
 export function workerOptions<T>(): T {
-  return JSON.parse(process.argv[2] ?? "{}") as T;
+  const written = process.argv[2] ?? readFileSync(OPTIONS_FD, "utf8");
+  if (written === "") process.exit(0);
+  return JSON.parse(written) as T;
 }

@@ -5,7 +5,10 @@ export interface Explained {
   readonly entries: readonly string[];
 }
 
-/** By file, every difference between what universal-ctags 5.9.0 finds and what we do. One that no longer occurs fails the test. */
+/**
+ * By file, every difference between what universal-ctags 5.9.0 finds and what we do, with the line. One that no longer occurs fails
+ * the test.
+ */
 export const DIFFERENCES: Readonly<Record<string, readonly Explained[]>> = {
   "bash/release.sh": [
     {
@@ -15,6 +18,12 @@ export const DIFFERENCES: Readonly<Record<string, readonly Explained[]>> = {
     {
       cause: "we err: of two here documents that start on one line, the grammar takes the second for code",
       entries: ["ours: function fake8 157"],
+    },
+  ],
+  "better-sqlite3/src/util/data-converter.cpp": [
+    {
+      cause: "a pure virtual method is a prototype to ctags, here an abstract method",
+      entries: ["ours: function PropagateJSError 15", "ours: function GetDataErrorPrefix 16"],
     },
   ],
   "cpp/scheduler.cpp": [
@@ -82,6 +91,46 @@ export const DIFFERENCES: Readonly<Record<string, readonly Explained[]>> = {
       entries: ["ours: class counts 49", "ours: class events 51", "ours: class pair 53"],
     },
     { cause: "ctags does not look into functions", entries: ["ours: class outcome 164"] },
+  ],
+  "go1.26.8/encoding/json/v2/arshal_default.go": [
+    { cause: "ctags does not look into functions", entries: ["ours: class member 860"] },
+  ],
+  "go1.26.8/encoding/json/v2/fields.go": [
+    { cause: "ctags does not look into functions", entries: ["ours: class queueEntry 85"] },
+  ],
+  "go1.26.8/net/http/client.go": [
+    {
+      cause: "ctags does not look into functions",
+      entries: [
+        "ours: class canceler 389",
+        "ours: function CancelRequest 389",
+        "ours: class closeIdler 967",
+        "ours: function CloseIdleConnections 968",
+      ],
+    },
+  ],
+  "go1.26.8/net/http/h2_bundle.go": [
+    {
+      cause: "ctags does not look into functions",
+      entries: [
+        "ours: class baseContexter 4297",
+        "ours: class I 7294",
+        "ours: function BaseContext 4298",
+        "ours: function doKeepAlives 7295",
+      ],
+    },
+  ],
+  "go1.26.8/net/http/request.go": [
+    {
+      cause: "ctags does not look into functions",
+      entries: ["ours: class requestTooLarger 1243", "ours: function requestTooLarge 1244"],
+    },
+  ],
+  "go1.26.8/strings/strings.go": [
+    {
+      cause: "ctags does not look into functions",
+      entries: ["ours: class span 444"],
+    },
   ],
   "java/Ledger.java": [
     {

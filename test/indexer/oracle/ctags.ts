@@ -4,7 +4,7 @@ import { basename, dirname } from "node:path";
 import type { Definition } from "../../../src/indexer/entities.js";
 
 /** The release whose tags are committed: another one has other bugs, hence other differences. */
-const RELEASE = "Universal Ctags 5.9.0";
+export const CTAGS_RELEASE = "Universal Ctags 5.9.0";
 
 /** universal-ctags' name of a language, and the letters of the kinds that may be definitions here. */
 export interface CtagsLanguage {
@@ -14,7 +14,7 @@ export interface CtagsLanguage {
 
 /** Whether the release that the expectations are of is installed. */
 export function hasCtags(): boolean {
-  return spawnSync("ctags", ["--version"], { encoding: "utf8" }).stdout?.startsWith(RELEASE) ?? false;
+  return spawnSync("ctags", ["--version"], { encoding: "utf8" }).stdout?.startsWith(CTAGS_RELEASE) ?? false;
 }
 
 /** The tags file of one source file, as `FILE.tags` beside it has it. */
@@ -71,12 +71,15 @@ function unescaped(name: string): string {
   return name.replace(/^\\x21/, "!");
 }
 
-/** Without its type, and an operator of C++ without the blank that ctags writes before its sign. */
+/** Without its type, and an operator of C++ without the blanks that ctags writes around its sign. */
 function plainName(name: string): string {
-  return name.replace(/^.*(?:\.|::)(?=[^.:])/, "").replace(/^operator (?=\W)/, "operator");
+  return name
+    .replace(/^.*(?:\.|::)(?=[^.:])/, "")
+    .replace(/^operator (?=\W)/, "operator")
+    .trimEnd();
 }
 
-/** What is in one list and not in the other: `ctags NAME …` or `ours NAME …`. */
+/** What is in one list and not in the other: `ctags: class NAME LINE`, `ours: …`. */
 export function differencesOf(tagged: readonly string[], own: readonly string[]): string[] {
   const [theirs, ours] = [new Set(tagged), new Set(own)];
   return [

@@ -1,8 +1,9 @@
 #!/usr/bin/env node
 import { fileURLToPath } from "node:url";
+import { runProgram } from "../cli/code-analysis-driver/program.js";
 import { ExitCode } from "../cli/exit-code.js";
 import type { Config } from "../config/config.js";
-import { WorkerProcess } from "../workers/worker-process.js";
+import { VERSION } from "./version.js";
 
 // What grpc-js has to say comes back as an error as well, and stderr is for sentences and log records.
 process.env.GRPC_VERBOSITY ??= "NONE";
@@ -24,18 +25,7 @@ const interrupt = () => {
 const INTERRUPTIONS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 for (const name of INTERRUPTIONS) process.on(name, interrupt);
 
-/** A writer process that has no options yet, with the umask of everything that a driver starts. */
-function startWriter(): WorkerProcess {
-  process.umask(PRIVATE_UMASK);
-  return new WorkerProcess("writer");
-}
-
-const args = process.argv.slice(2);
-// Until both have loaded their modules, a driver cannot serve: they do so at the same time.
-const writerProcess = args[0] === "serve" ? startWriter() : undefined;
-const { runProgram } = await import("../cli/code-analysis-driver/program.js");
-const { VERSION } = await import("./version.js");
-const exitCode = await runProgram(args, {
+const exitCode = await runProgram(process.argv.slice(2), {
   version: VERSION,
   terminal: process,
   environment: process.env,
@@ -47,9 +37,9 @@ const exitCode = await runProgram(args, {
     if (interruption.signal.aborted) return ExitCode.OK;
     // The driver ends in its own way.
     isServing = true;
+    process.umask(PRIVATE_UMASK);
     for (const name of INTERRUPTIONS) process.off(name, interrupt);
-    const writer = writerProcess ?? startWriter();
-    return await serve(config, (...wiring) => startDriver(...wiring, writer), process);
+    return await serve(config, startDriver, process);
   },
 });
 process.exit(exitCode);

@@ -3,24 +3,18 @@ import { dirname } from "node:path";
 import type { Config } from "../config/config.js";
 import type { EngineLimits } from "../engine/limits.js";
 import { startWriterProcess } from "../engine/writer-process.js";
-import type { Logger } from "../observability/logger.js";
 import { listenerAt } from "../rpc/listener.js";
 import { decideListeners } from "../security/listen-policy.js";
 import { loadTls, type TlsFiles } from "../security/tls.js";
-import type { WorkerProcess } from "../workers/worker-process.js";
 import { createAuthenticator } from "./authenticator.js";
-import type { RunningDriver } from "./serve.js";
+import type { StartDriver } from "./serve.js";
 import { tlsOptions } from "./tls-options.js";
 
 /** Most items on a page of a paged answer. */
 const MAX_PAGE_SIZE = 1_000;
 
-/**
- * Looks at what is asked for, and opens the database only when it can be served.
- *
- * @param writerAhead A writer process that was started without options.
- */
-export async function startDriver(config: Config, logger: Logger, writerAhead: WorkerProcess): Promise<RunningDriver> {
+/** Looks at what is asked for, and opens the database only when it can be served. */
+export const startDriver: StartDriver = async (config, logger) => {
   const tlsFiles: TlsFiles = { cert: config.tlsCert, key: config.tlsKey, ca: config.tlsCa };
   const tls = loadTls(tlsFiles);
   // The metrics are for who may call the driver.
@@ -36,7 +30,7 @@ export async function startDriver(config: Config, logger: Logger, writerAhead: W
   const authenticate = createAuthenticator(config, rules, listeners, logger);
   const limits = limitsOf(config);
 
-  const writerProcess = startWriterProcess(config.db, limits, writerAhead);
+  const writerProcess = startWriterProcess(config.db, limits);
   try {
     // Loaded while the writer process starts.
     const { openDriver } = await import("./open-driver.js");
@@ -45,7 +39,7 @@ export async function startDriver(config: Config, logger: Logger, writerAhead: W
     writerProcess.kill();
     throw error;
   }
-}
+};
 
 function limitsOf(config: Config): EngineLimits {
   return {

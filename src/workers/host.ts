@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { Socket } from "node:net";
 import { Worker } from "node:worker_threads";
 import { DriverError } from "../errors.js";
@@ -7,8 +6,6 @@ import type { LogLevel, WorkerEvent } from "./events.js";
 import { writeWorking } from "./status-file.js";
 import { StatementGuard } from "./watchdog.js";
 
-/** File descriptor of the options in a worker process that was started before they were known. */
-const OPTIONS_FD = 0;
 /** File descriptor of the channel in a worker process. */
 const CHANNEL_FD = 3;
 
@@ -114,9 +111,7 @@ export function exitWorker(code: number): void {
   setImmediate(() => process.exit(code));
 }
 
-/** The options of this worker process; waits until its parent knows them, and ends with a parent that never does. */
+/** The options that the parent passed to this worker process. */
 export function workerOptions<T>(): T {
-  const written = process.argv[2] ?? readFileSync(OPTIONS_FD, "utf8");
-  if (written === "") process.exit(0);
-  return JSON.parse(written) as T;
+  return JSON.parse(process.argv[2] ?? "{}") as T;
 }

@@ -100,8 +100,7 @@ export class WorkerProcess {
   #resolveReady: (info: unknown) => void = () => undefined;
   #rejectReady: (error: Error) => void = () => undefined;
 
-  /** @param options What it works on (`workerOptions`); without them it loads its modules and waits for `begin`. */
-  constructor(kind: WorkerKind, options?: object) {
+  constructor(kind: WorkerKind, options: object) {
     this.#kind = kind;
     this.ready = new Promise((resolve, reject) => {
       this.#resolveReady = resolve;
@@ -112,11 +111,9 @@ export class WorkerProcess {
 
     const statusFd = openStatusFile();
     const entry = new URL(`./${kind}.js`, import.meta.url);
-    const args = options === undefined ? [] : [JSON.stringify(options)];
-    this.#child = spawn(process.execPath, [...process.execArgv, entry.pathname, ...args], {
-      stdio: [options === undefined ? "pipe" : "ignore", "ignore", "inherit", "pipe", statusFd],
+    this.#child = spawn(process.execPath, [...process.execArgv, entry.pathname, JSON.stringify(options)], {
+      stdio: ["ignore", "ignore", "inherit", "pipe", statusFd],
     });
-    this.#child.stdin?.on("error", () => undefined); // As below.
     this.#stream = this.#child.stdio[3] as Duplex;
     this.#stream.on("error", () => undefined); // 'exit' tells the same, with the reason.
     this.#channel = new Channel(this.#stream, (frame) => this.#receive(frame), ANSWERS_PER_TURN);
@@ -134,11 +131,6 @@ export class WorkerProcess {
       this.#child.once("close", (code, signal) => onGone(signal ?? `exit code ${code}`));
       this.#child.once("error", (error) => onGone(error.message));
     });
-  }
-
-  /** Tells a process that was started without options what it works on. */
-  begin(options: object): void {
-    this.#child.stdin?.end(JSON.stringify(options));
   }
 
   /** Has `onEvent` told of every event: of those that have come already, too. */

@@ -12,18 +12,10 @@ function isWorker(pid: string, databasePath: string, kind: string): boolean {
   try {
     const argv = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
     const isKind = argv.some((arg) => arg.includes("/workers/") && arg.endsWith(`${kind}.js`));
-    return isKind && (argv.some((arg) => arg.includes(JSON.stringify(databasePath))) || hasMapped(pid, databasePath));
+    return isKind && argv.some((arg) => arg.includes(JSON.stringify(databasePath)));
   } catch {
     return false; // gone meanwhile
   }
-}
-
-/**
- * The first writer of a driver was started before its options were known, and has them from no command line. But a connection maps
- * the index of its write-ahead log.
- */
-function hasMapped(pid: string, databasePath: string): boolean {
-  return readFileSync(`/proc/${pid}/maps`, "utf8").includes(` ${databasePath}-shm\n`);
 }
 
 /** Resolves when the worker processes of a driver that is gone, which end by themselves, have ended. */

@@ -33,14 +33,6 @@ describe("WorkerProcess with its watchdog", () => {
     await worker.exited;
   });
 
-  it("may be started before its options are known", async () => {
-    openConnection(path("test.db"), { role: "writer" }).close();
-    worker = new WorkerProcess("reader");
-    worker.begin({ databasePath: path("test.db"), limits: TEST_LIMITS });
-    await worker.ready;
-    await worker.call("execute", execute("SELECT 1"), FOREVER);
-  });
-
   it("stops the very first statement of a process, and tells whose time was up", async () => {
     start();
     const endless = worker.call("execute", execute(ENDLESS), { deadlineMs: monotonicMs() + 1_500 });

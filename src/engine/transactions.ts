@@ -12,6 +12,7 @@ interface Lease {
   readonly id: string;
   readonly turn: ExclusiveTurn;
   readonly expiry: NodeJS.Timeout;
+  readonly ttlMs: number;
   /** Monotonic. A statement that still runs then is stopped. */
   readonly expiresMs: number;
   /** Aborts the calls that run in the transaction when it ends without them. */
@@ -68,8 +69,8 @@ export class Transactions {
       turn = await this.#writer.takeExclusiveTurn(context.signal);
       await this.#writer.beginInTurn(context);
       const id = randomUUID();
-      const expiry = setTimeout(() => this.#expire(id, ttlMs), ttlMs);
-      this.#lease = { id, turn, expiry, expiresMs: monotonicMs() + ttlMs, ended: new AbortController() };
+      const expiry = setTimeout(() => this.#expire(id), ttlMs);
+      this.#lease = { id, turn, expiry, ttlMs, expiresMs: monotonicMs() + ttlMs, ended: new AbortController() };
       return { id, ttlMs };
     } catch (error) {
       this.#openOrWaiting--;
@@ -101,6 +102,7 @@ export class Transactions {
 
   /** Commits transaction `id`; a repeated commit with the same `request_id` gets the first answer again. */
   async commit(id: string, request: Uint8Array, context: CallContext): Promise<Buffer> {
+    this.#expireIfOver();
     if (this.#lease?.id !== id) {
       const ending = this.#endings.get(id);
       if (ending !== undefined) throw ending;
@@ -121,6 +123,7 @@ export class Transactions {
 
   /** Rolls back transaction `id`; one that was rolled back already because it expired or was lost is as its client wants it. */
   async rollback(id: string): Promise<void> {
+    this.#expireIfOver();
     if (this.#endings.get(id)?.reason === "TRANSACTION_EXPIRED") return;
     const lease = this.#open(id);
     this.#end(lease, new DriverError("TRANSACTION_NOT_FOUND", `The transaction ${id} was rolled back by its client.`));
@@ -154,6 +157,7 @@ export class Transactions {
   }
 
   #open(id: string): Lease {
+    this.#expireIfOver();
     if (this.#lease?.id === id) return this.#lease;
     throw (
       this.#endings.get(id) ??
@@ -161,14 +165,19 @@ export class Transactions {
     );
   }
 
-  #expire(id: string, ttlMs: number): void {
+  /** After a pause of this process, what came meanwhile is heard before the timer of a lease that is over. */
+  #expireIfOver(): void {
+    if (this.#lease !== null && monotonicMs() >= this.#lease.expiresMs) this.#expire(this.#lease.id);
+  }
+
+  #expire(id: string): void {
     if (this.#lease?.id !== id) return;
     const lease = this.#lease;
     this.#end(
       lease,
       new DriverError(
         "TRANSACTION_EXPIRED",
-        `The transaction ${id} was rolled back: its time to live of ${ttlMs} ms is over.`,
+        `The transaction ${id} was rolled back: its time to live of ${lease.ttlMs} ms is over.`,
         {
           hint: "Begin a new transaction, with a longer ttl if it needs one.",
         },

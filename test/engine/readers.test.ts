@@ -130,6 +130,8 @@ describe("reads", () => {
 
   it("say why the database cannot be opened, and go on when it can", async () => {
     const test = await start({});
+    // Then no read of the engine's own is under way, which would start another reader.
+    await test.call("getDriverInfo", {});
     for (const pid of workerPids(test.databasePath, "reader")) process.kill(pid, "SIGKILL");
     await until("they are gone", () => workerPids(test.databasePath, "reader").length === 0);
     renameSync(test.databasePath, `${test.databasePath}.away`);

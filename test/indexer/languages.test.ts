@@ -146,6 +146,39 @@ describe("parseSource() in every language", () => {
     );
   });
 
+  it("reads a name of Python that stands on the line after its dot, less indented than its block", async () => {
+    const text = [
+      "class A:",
+      "    def f(self):",
+      "            (bar.",
+      "        baz)",
+      "            (bar.",
+      "        call(",
+      "        ))",
+      "            g()",
+      "def after(): pass",
+      "",
+    ].join("\n");
+    const file = await parseSource(Buffer.from(text), "a.py", { maxBytes: 1_000_000, timeoutMs: 10_000 });
+    assert.deepEqual(file.problems, []);
+    assert.equal(file.text, text);
+    assert.deepEqual(
+      file.definitions.map(({ name, line, endLine }) => [name, line, endLine]),
+      [
+        ["A", 1, 8],
+        ["f", 2, 8],
+        ["after", 9, 9],
+      ],
+    );
+    assert.deepEqual(
+      file.usages.map(({ targetName, receiver, line }) => [targetName, receiver, line]),
+      [
+        ["call", "bar", 6],
+        ["g", null, 8],
+      ],
+    );
+  });
+
   it("reads a default function of TypeScript that has neither name nor body, and leaves the text as it is", async () => {
     const text = [
       "/** Says `export default function (a): b`. */",

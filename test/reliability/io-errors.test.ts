@@ -125,8 +125,12 @@ describe("an I/O error", function () {
     const driver = await DriverProcess.start(inFolder());
     await driver.execute("CREATE TABLE ledger(seq INTEGER, data BLOB)");
     for (let i = 0; i < 5; i++) await driver.client.execute(insert(0));
+    // A writer that sees the driver gone closes the database, and the last connection that is closed removes the WAL.
+    const other = openConnection(inFolder(DATABASE), { role: "reader" });
+    assert.equal(other.prepare("SELECT count(*) FROM ledger").pluck().get(), 5);
     await driver.kill();
     for (const suffix of SUFFIXES.slice(0, 2)) copyFileSync(inFolder(DATABASE + suffix), inFolder(`template${suffix}`));
+    other.close();
   }
 
   /** Runs a driver that meets the fault, and asserts that it does nothing wrong. Answers whether the fault has struck. */

@@ -13,7 +13,7 @@ export interface DocComments {
 
 /** A correct shape of source that the grammar takes for an error. */
 export interface GrammarGap {
-  /** Global, without groups; starts with a keyword. */
+  /** Global, without groups; starts with a keyword or a sign. */
   readonly pattern: RegExp;
   /** What the grammar reads instead: a text of the same length, with the same definitions in it. */
   readonly substitute: (shape: string) => string;

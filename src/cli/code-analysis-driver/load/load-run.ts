@@ -106,12 +106,12 @@ async function attempt(
   }
 }
 
-/** Asks the driver how busy it is, until `signal` is aborted or it does not answer; the operations then tell why. */
+/** Asks the driver how busy it is, once at least, until `signal` is aborted or it does not answer; the operations then tell why. */
 async function sampleDriver(client: DriverClient, startedMs: number, signal: AbortSignal): Promise<DriverSample[]> {
   const samples: DriverSample[] = [];
   try {
     while (!signal.aborted) {
-      const { load } = await client.getDriverInfo({}, { signal });
+      const { load } = await client.getDriverInfo({}, samples.length === 0 ? {} : { signal });
       if (load !== undefined) {
         const { queuedWrites, queuedReads, walBytes } = load;
         samples.push({ atMs: monotonicMs() - startedMs, queuedWrites, queuedReads, walBytes: Number(walBytes) });

@@ -156,6 +156,7 @@ export class Readers {
     this.#admission.assertOpen();
     // Until a new one serves, the others are quicker.
     const best =
+      leastBusyOf(this.#forUnary, (reader) => reader.isReady && !isHeldUp(reader)) ??
       leastBusyOf(this.#forUnary, ({ isReady }) => isReady) ??
       leastBusyOf(this.#forUnary, ({ isAlive }) => isAlive) ??
       this.#spawn(this.#forUnary);
@@ -178,14 +179,14 @@ export class Readers {
 
   /** Reads that wait for a long one are taken over by another reader, which is started when there is none. */
   #relieve(): void {
-    const isHeldUp = (reader: WorkerProcess) => reader.silentMs > PATIENCE_MS;
     for (const reader of this.#forUnary) {
       if (reader.outstandingCalls < 2) continue;
       this.#relieveSoon();
       if (!reader.isReady || !isHeldUp(reader)) continue;
       const other = leastBusyOf(this.#forUnary, (it) => it.isReady && !isHeldUp(it));
       if (other === undefined) this.#spawnAnother();
-      else reader.handOver(other);
+      // Behind as many others nothing would wait for less.
+      else if (other.outstandingCalls < reader.outstandingCalls - 1) reader.handOver(other);
     }
   }
 
@@ -241,6 +242,11 @@ export class Readers {
     if (index >= 0) this.#idleForStreams.splice(index, 1);
     if (wasForStreams && this.#line.length > 0 && !this.#admission.isClosed) this.#offer(this.#spawn(this.#forStreams));
   }
+}
+
+/** It works on a call that takes long. */
+function isHeldUp(reader: WorkerProcess): boolean {
+  return reader.silentMs > PATIENCE_MS;
 }
 
 function leastBusyOf(

@@ -5,7 +5,7 @@ import {
   type RecoveryReport,
   RecoveryReportSchema,
 } from "../../gen/code_analysis/driver/v1/recovery_pb.js";
-import { DriverError, draining } from "../errors.js";
+import { DriverError, draining, type Reason } from "../errors.js";
 import { monotonicMs } from "../observability/clock.js";
 import type { WorkerEvent } from "../workers/events.js";
 import { lockedOut } from "../workers/lock-wait.js";
@@ -26,6 +26,9 @@ const MAX_ATTEMPTS = 3;
 const BUSY_RETRY_MS = 100;
 /** A second commit that fails within this time ends the driver: the disk is not coming back by reopening a file. */
 const COMMIT_FAILURE_WINDOW_MS = 60_000;
+
+/** Why a writer process may fail to start once and not the next time: it died, or its disk failed. */
+const STUMBLES: ReadonlySet<Reason> = new Set<Reason>(["INTERNAL", "COMMIT_OUTCOME_UNKNOWN"]);
 
 const EMPTY = Buffer.alloc(0);
 
@@ -361,7 +364,7 @@ export class Writer {
         this.#log("error", "the writer process could not be started", { reason: error.message });
         this.#observer.onServing(false, error.message);
         if (error.reason === "DATABASE_BUSY") await delay(BUSY_RETRY_MS);
-        else if (error.reason !== "INTERNAL" || ++attempt > MAX_ATTEMPTS) throw error;
+        else if (!STUMBLES.has(error.reason) || ++attempt > MAX_ATTEMPTS) throw error;
       }
     }
   }

@@ -11,7 +11,7 @@ export class CommitFailedError extends DriverError {
 
   constructor(cause: DriverError) {
     super("COMMIT_OUTCOME_UNKNOWN", `The commit failed: ${cause.message}.`, {
-      hint: "Ask again with the same request_id; without one, look whether the write is there.",
+      hint: "Look whether the change is there before you repeat it; a call with a request_id can be repeated as it is.",
       ...(cause.sqliteCode !== undefined && { sqliteCode: cause.sqliteCode }),
       cause,
     });

@@ -4,6 +4,7 @@ import { DEFAULT_DATABASE_PATH } from "../../config/config.js";
 import { readConfigFile } from "../../config/config-file.js";
 import { DriverError } from "../../errors.js";
 import { fromSqliteError, isSqliteError } from "../../sqlite/errors.js";
+import { CommitFailedError } from "../../sqlite/transaction.js";
 
 /** The flags by which a command is told its database. */
 export interface DatabaseFlags {
@@ -86,7 +87,7 @@ function notADatabase(path: string, what: string): DriverError {
 
 /** What a command on the database at `path` failed with; where SQLite's own words name no file, the sentence does. */
 export function aboutDatabase(path: string, error: unknown): DriverError {
-  const failure = fromSqliteError(error);
+  const failure = fromSqliteError(error instanceof CommitFailedError ? error.cause : error);
   if (!isSqliteError(failure.cause) || failure.cause.message !== failure.message) return failure;
   return new DriverError(failure.reason, `The database ${path} cannot be worked on: ${failure.message}.`, {
     cause: error,

@@ -156,7 +156,7 @@ export class Readers {
     this.#admission.assertOpen();
     // Until a new one serves, the others are quicker.
     const best =
-      leastBusyOf(this.#forUnary, (reader) => reader.isReady && !isHeldUp(reader)) ??
+      leastBusyOf(this.#forUnary, isFree) ??
       leastBusyOf(this.#forUnary, ({ isReady }) => isReady) ??
       leastBusyOf(this.#forUnary, ({ isAlive }) => isAlive) ??
       this.#spawn(this.#forUnary);
@@ -182,8 +182,8 @@ export class Readers {
     for (const reader of this.#forUnary) {
       if (reader.outstandingCalls < 2) continue;
       this.#relieveSoon();
-      if (!reader.isReady || !isHeldUp(reader)) continue;
-      const other = leastBusyOf(this.#forUnary, (it) => it.isReady && !isHeldUp(it));
+      if (!reader.isReady || isFree(reader)) continue;
+      const other = leastBusyOf(this.#forUnary, isFree);
       if (other === undefined) this.#spawnAnother();
       // Behind as many others nothing would wait for less.
       else if (other.outstandingCalls < reader.outstandingCalls - 1) reader.handOver(other);
@@ -244,9 +244,9 @@ export class Readers {
   }
 }
 
-/** It works on a call that takes long. */
-function isHeldUp(reader: WorkerProcess): boolean {
-  return reader.silentMs > PATIENCE_MS;
+/** It answers calls, and works on none that takes long. */
+function isFree(reader: WorkerProcess): boolean {
+  return reader.isReady && reader.silentMs <= PATIENCE_MS;
 }
 
 function leastBusyOf(

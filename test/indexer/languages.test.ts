@@ -51,6 +51,8 @@ function describeFile({ definitions, imports, usages }: ParsedFile): string {
   ].join("\n");
 }
 
+const LIMITS = { maxBytes: 1_000_000, timeoutMs: 10_000 };
+
 describe("parseSource() in every language", () => {
   const cases = [
     "typescript/store.ts",
@@ -68,7 +70,7 @@ describe("parseSource() in every language", () => {
   ];
   for (const fixture of cases) {
     it(`finds what stands in ${fixture}`, async () => {
-      const file = await parseSource(Buffer.from(read(fixture)), fixture, { maxBytes: 1_000_000, timeoutMs: 10_000 });
+      const file = await parseSource(Buffer.from(read(fixture)), fixture, LIMITS);
       assert.deepEqual(file.problems, []);
       assert.equal(describeFile(file), read(`${fixture}.expected`).trimEnd());
     });
@@ -77,8 +79,7 @@ describe("parseSource() in every language", () => {
   for (const fixture of cases) {
     it(`finds the same in ${fixture} with CRLF, with lone CR, with a byte order mark, and with comments after it`, async () => {
       const text = read(fixture);
-      const parse = (source: string) =>
-        parseSource(Buffer.from(source), fixture, { maxBytes: 1_000_000, timeoutMs: 10_000 });
+      const parse = (source: string) => parseSource(Buffer.from(source), fixture, LIMITS);
       const plain = await parse(text);
       const comment = /\.(?:rb|sh)$/.test(fixture) ? "# after" : "// after";
       const crlf = await parse(text.replaceAll("\n", "\r\n"));
@@ -96,10 +97,7 @@ describe("parseSource() in every language", () => {
       // Every byte takes a while; the beginning changes from run to run.
       const step = process.env.ORACLE === "full" ? 1 : 5;
       for (let size = Date.now() % step; size <= text.length; size += step) {
-        const file = await parseSource(Buffer.from(text.slice(0, size)), fixture, {
-          maxBytes: 1_000_000,
-          timeoutMs: 10_000,
-        });
+        const file = await parseSource(Buffer.from(text.slice(0, size)), fixture, LIMITS);
         for (const [index, { kind, name, line, endLine, start, end, classIndex }] of file.definitions.entries()) {
           assert.ok(name !== "" && line <= endLine && start < end && endLine <= file.lineCount);
           assert.equal(kind === "method", classIndex !== null);
@@ -115,7 +113,7 @@ describe("parseSource() in every language", () => {
   it("puts a type before its methods, wherever they stand", async () => {
     const text =
       "package p\nfunc (t *T) first() { t.second() }\nfunc free() {}\ntype T struct{}\nfunc (t T) second() {}\n";
-    const file = await parseSource(Buffer.from(text), "a.go", { maxBytes: 1_000_000, timeoutMs: 10_000 });
+    const file = await parseSource(Buffer.from(text), "a.go", LIMITS);
     assert.deepEqual(
       file.definitions.map(({ kind, name, classIndex }) => [kind, name, classIndex]),
       [
@@ -139,7 +137,7 @@ describe("parseSource() in every language", () => {
       "EXPORT_API Size Queue::operator==(const Queue& other) { return true; }",
       "",
     ].join("\n");
-    const file = await parseSource(Buffer.from(text), "a.cpp", { maxBytes: 1_000_000, timeoutMs: 10_000 });
+    const file = await parseSource(Buffer.from(text), "a.cpp", LIMITS);
     assert.deepEqual(
       file.definitions.map(({ name }) => name),
       ["total", "label", "Queue.size", "Queue.operator=="],
@@ -159,7 +157,7 @@ describe("parseSource() in every language", () => {
       "def after(): pass",
       "",
     ].join("\n");
-    const file = await parseSource(Buffer.from(text), "a.py", { maxBytes: 1_000_000, timeoutMs: 10_000 });
+    const file = await parseSource(Buffer.from(text), "a.py", LIMITS);
     assert.deepEqual(file.problems, []);
     assert.equal(file.text, text);
     assert.deepEqual(
@@ -189,7 +187,7 @@ describe("parseSource() in every language", () => {
       "",
     ].join("\r\n");
     for (const path of ["a.d.ts", "a.tsx"]) {
-      const file = await parseSource(Buffer.from(text), path, { maxBytes: 1_000_000, timeoutMs: 10_000 });
+      const file = await parseSource(Buffer.from(text), path, LIMITS);
       assert.deepEqual(file.problems, []);
       assert.equal(file.text, text);
       assert.deepEqual(

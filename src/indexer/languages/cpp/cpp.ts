@@ -35,12 +35,12 @@ export const cpp: Language = {
 function splitName(spelled: string): { name: string; owner: string | null } {
   const operator = /\boperator\b/.exec(spelled)?.index ?? spelled.length;
   const qualified = withoutTemplateArguments(spelled.slice(0, operator)).replace(/\s*::\s*/g, "::");
-  const parts = qualified.slice(qualified.trimEnd().search(/\S+$/)).split("::");
-  const last = parts.pop()?.trim() ?? "";
+  const parts = qualified.trim().split(/\s+/).pop()?.split("::") ?? [];
+  const last = parts.pop() ?? "";
   // The node of a conversion (`operator bool() const`) reaches over its parameter list.
   const name =
     operator === spelled.length ? last : spelled.slice(operator).replace(/(?<=^operator\s+\w[^(]*)\([\s\S]*$/, "");
-  return { name: NEVER_A_NAME.test(name) ? "" : name.trim(), owner: parts.at(-1)?.trim() || null };
+  return { name: NEVER_A_NAME.test(name) ? "" : name.trim(), owner: parts.at(-1) || null };
 }
 
 function withoutTemplateArguments(spelled: string): string {

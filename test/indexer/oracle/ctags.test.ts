@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { parseSource } from "../../../src/indexer/parse.js";
 import {
+  CTAGS_LANGUAGES,
   CTAGS_RELEASE,
   type CtagsLanguage,
   differencesOf,
@@ -13,22 +13,11 @@ import {
   taggedDefinitions,
 } from "./ctags.js";
 import { DIFFERENCES } from "./ctags-differences.js";
+import { goEnv } from "./go-toolchain.js";
 import { report } from "./sample.js";
 
 const LIMITS = { maxBytes: 10_000_000, timeoutMs: 60_000 };
 const FIXTURES = new URL("../../../../test/fixtures/ctags/", import.meta.url).pathname;
-
-const LANGUAGES: Readonly<Record<string, CtagsLanguage>> = {
-  bash: { name: "Sh", kinds: "f" },
-  c: { name: "C", kinds: "dfgstu" },
-  cpp: { name: "C++", kinds: "cdfgstu" },
-  csharp: { name: "C#", kinds: "cgims" },
-  go: { name: "Go", kinds: "finst" },
-  java: { name: "Java", kinds: "acgim" },
-  php: { name: "PHP", kinds: "cfit" },
-  ruby: { name: "Ruby", kinds: "Scfm" },
-  rust: { name: "Rust", kinds: "MPfgis" },
-};
 
 /** The fixtures: each has its tags beside it, so that they are compared also where ctags is not installed. */
 const FIXTURE_FILES = readdirSync(FIXTURES, { recursive: true, encoding: "utf8" })
@@ -56,7 +45,7 @@ const INSTALLED: readonly Installed[] = [
   },
   {
     name: "go1.26.8",
-    root: () => join(spawnSync("go", ["env", "GOROOT"], { encoding: "utf8" }).stdout?.trim() ?? "", "src"),
+    root: () => join(goEnv("GOROOT"), "src"),
     paths: [
       "bufio",
       "container",
@@ -77,7 +66,7 @@ const INSTALLED: readonly Installed[] = [
 const LANGUAGE_OF_EXTENSION: Readonly<Record<string, string>> = { cpp: "cpp", hpp: "cpp", h: "c", go: "go" };
 
 function languageOf(file: string): CtagsLanguage {
-  const language = LANGUAGES[file.split("/")[0] ?? ""];
+  const language = CTAGS_LANGUAGES[file.split("/")[0] ?? ""];
   assert.ok(language, file);
   return language;
 }
@@ -96,7 +85,7 @@ function whyNotCompared({ name, root, paths }: Installed): string | null {
   if (!hasCtags()) return `${CTAGS_RELEASE} is not installed`;
   if (!paths.every((path) => existsSync(join(root(), path)))) return `${name} is not installed`;
   if (!name.startsWith("go")) return null;
-  const version = spawnSync("go", ["env", "GOVERSION"], { encoding: "utf8" }).stdout?.trim();
+  const version = goEnv("GOVERSION");
   return version === name ? null : `the differences are listed for ${name}, installed is ${version}`;
 }
 
@@ -136,7 +125,7 @@ describe("parseSource() against universal-ctags", function () {
         .filter((file) => pattern.test(file));
       let count = 0;
       for (const file of files) {
-        const language = LANGUAGES[LANGUAGE_OF_EXTENSION[basename(file).split(".").at(-1) ?? ""] ?? ""];
+        const language = CTAGS_LANGUAGES[LANGUAGE_OF_EXTENSION[basename(file).split(".").at(-1) ?? ""] ?? ""];
         assert.ok(language, file);
         const path = join(root(), file);
         count += await compare(`${name}/${file}`, path, language, runCtags(path, language));

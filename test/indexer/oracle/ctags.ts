@@ -12,6 +12,19 @@ export interface CtagsLanguage {
   readonly kinds: string;
 }
 
+/** By the names of our languages. */
+export const CTAGS_LANGUAGES: Readonly<Record<string, CtagsLanguage>> = {
+  bash: { name: "Sh", kinds: "f" },
+  c: { name: "C", kinds: "dfgstu" },
+  cpp: { name: "C++", kinds: "cdfgstu" },
+  csharp: { name: "C#", kinds: "cgims" },
+  go: { name: "Go", kinds: "finst" },
+  java: { name: "Java", kinds: "acgim" },
+  php: { name: "PHP", kinds: "cfit" },
+  ruby: { name: "Ruby", kinds: "Scfm" },
+  rust: { name: "Rust", kinds: "MPfgis" },
+};
+
 /** Whether the release that the expectations are of is installed. */
 export function hasCtags(): boolean {
   return spawnSync("ctags", ["--version"], { encoding: "utf8" }).stdout?.startsWith(CTAGS_RELEASE) ?? false;

@@ -1,6 +1,7 @@
 import { DriverError } from "../errors.js";
 import type { Connection } from "../sqlite/connection.js";
 import { quoteText } from "../sqlite/identifiers.js";
+import { inSnapshot } from "../sqlite/transaction.js";
 import { parseCreateIndex } from "./create-index.js";
 import { type CreateTableText, parseCreateTable } from "./create-table.js";
 import { normalizeDefault } from "./default-value.js";
@@ -80,6 +81,13 @@ interface ForeignKeyRow {
  * @throws DriverError `DATABASE_CORRUPT` when the stored schema cannot be read.
  */
 export function inspectSchema(connection: Connection): SchemaModel {
+  // A schema that changes between two of the statements looks like a damaged one.
+  return inSnapshot(connection, () => readModel(connection));
+}
+
+function readModel(connection: Connection): SchemaModel {
+  // The first statement: it begins the snapshot, and SQLite reads its own copy of the schema again when that is outdated.
+  const rows = readSchemaRows(connection);
   const list = connection
     .prepare<[], TableListRow>("SELECT schema, name, type, wr, strict FROM pragma_table_list WHERE schema = 'main'")
     .all();
@@ -92,7 +100,7 @@ export function inspectSchema(connection: Connection): SchemaModel {
     virtualTables: new Map<string, VirtualTable>(),
     shadowTables: new Set<string>(list.filter((row) => row.type === "shadow").map((row) => keyOf(row.name))),
   };
-  for (const row of readSchemaRows(connection)) {
+  for (const row of rows) {
     const { name, sql } = row;
     const key = keyOf(name);
     // Indexes that SQLite made for a constraint have no text.

@@ -2,7 +2,7 @@ import { DriverError } from "../errors.js";
 import type { Connection } from "../sqlite/connection.js";
 import { fromSqliteError } from "../sqlite/errors.js";
 import { inMain, quoteIdentifier } from "../sqlite/identifiers.js";
-import { inTransaction } from "../sqlite/transaction.js";
+import { inSnapshot, inTransaction } from "../sqlite/transaction.js";
 import { BUILT_IN_SCHEMA, managedTables, wantedModel } from "./built-in-schema.js";
 import { describeDrift } from "./drift.js";
 import { findFullTextLinks } from "./full-text.js";
@@ -59,7 +59,7 @@ export class SQLiteSchemaManager {
 
   /** @throws DriverError `TABLE_NOT_FOUND`. */
   getTableInfo(table: string): TableInfo {
-    return readTableInfo(this.#connection, table);
+    return inSnapshot(this.#connection, () => readTableInfo(this.#connection, table));
   }
 
   listTables(): TableSummary[] {
@@ -68,9 +68,11 @@ export class SQLiteSchemaManager {
 
   /** Hash of the normalised live schema (`hashSchema`); read again only after the schema changed. */
   schemaHash(): string {
-    const version = Number(this.#connection.pragma("schema_version", { simple: true }));
-    if (this.#hash?.version !== version) this.#hash = { version, value: hashSchema(inspectSchema(this.#connection)) };
-    return this.#hash.value;
+    return inSnapshot(this.#connection, () => {
+      const version = Number(this.#connection.pragma("schema_version", { simple: true }));
+      if (this.#hash?.version !== version) this.#hash = { version, value: hashSchema(inspectSchema(this.#connection)) };
+      return this.#hash.value;
+    });
   }
 
   /** Recovery for the managed tables; see `recover`. */

@@ -41,6 +41,20 @@ export function inTransaction<T>(connection: Connection, body: () => T): T {
 }
 
 /**
+ * Runs `body`, which only reads, so that all its statements see the database at one moment, whatever others commit meanwhile
+ * (https://sqlite.org/isolation.html); inside a transaction they do so anyway.
+ */
+export function inSnapshot<T>(connection: Connection, body: () => T): T {
+  if (connection.inTransaction) return body();
+  connection.exec("BEGIN");
+  try {
+    return body();
+  } finally {
+    if (connection.inTransaction) connection.exec("COMMIT");
+  }
+}
+
+/**
  * Commits the open transaction by `commit`; what SQLite refuses (a deferred foreign key, a full disk, a lock) is rolled back and
  * thrown on.
  *

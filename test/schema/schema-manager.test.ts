@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { SQLiteSchemaManager } from "../../src/schema/schema-manager.js";
+import { openConnection } from "../../src/sqlite/connection.js";
 import { newDatabase, scratchDirectory } from "../support/scratch.js";
 import { readRows, readTexts } from "./damage.js";
 
@@ -33,6 +34,35 @@ describe("SQLiteSchemaManager", () => {
       assert.notEqual(manager.schemaHash(), before);
       one.close();
       other.close();
+    });
+
+    it("reads the schema at one moment while another connection changes it", () => {
+      const { connection, path } = newDatabase(directory, "CREATE TABLE parent (id INTEGER PRIMARY KEY)");
+      const other = openConnection(path, { role: "writer" });
+      const tables = ["CREATE TABLE t (a, b UNIQUE)", "CREATE TABLE t (a REFERENCES parent (id), b, c)"] as const;
+      const create = (sql: string) => other.exec(`BEGIN; DROP TABLE IF EXISTS t; ${sql}; COMMIT`);
+      const hashes = tables.map((sql) => {
+        create(sql);
+        return new SQLiteSchemaManager(other).schemaHash();
+      });
+      const { prepare } = connection;
+      for (let changeAt = 1; changeAt <= 12; changeAt++) {
+        let prepared = 0;
+        connection.prepare = ((sql) => {
+          if (++prepared === changeAt) create(tables[1]);
+          return prepare.call(connection, sql);
+        }) as typeof prepare;
+        create(tables[0]);
+        assert.ok(hashes.includes(new SQLiteSchemaManager(connection).schemaHash()));
+
+        prepared = 0;
+        create(tables[0]);
+        const { columns, foreignKeys, indexes, sql } = new SQLiteSchemaManager(connection).getTableInfo("t");
+        const found = [columns.length, foreignKeys.length, indexes.length, sql];
+        assert.deepEqual(found, sql === tables[0] ? [2, 0, 1, tables[0]] : [3, 1, 0, tables[1]], `${changeAt}`);
+      }
+      other.close();
+      connection.close();
     });
 
     it("never touches what exists, however different", () => {

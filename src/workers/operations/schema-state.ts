@@ -1,6 +1,7 @@
 import { inspectRecoveryState } from "../../schema/recovery-states.js";
 import { SQLiteSchemaManager } from "../../schema/schema-manager.js";
 import { fromSqliteError } from "../../sqlite/errors.js";
+import { inSnapshot } from "../../sqlite/transaction.js";
 import { encodeMessage } from "../index-messages.js";
 import type { Session } from "../session.js";
 import type { UnaryOperation } from "./operation.js";
@@ -20,13 +21,17 @@ export const schemaState: UnaryOperation = (session) => {
   const manager = managers.get(session) ?? new SQLiteSchemaManager(session.connection);
   managers.set(session, manager);
   try {
-    const state: SchemaState = {
-      schemaHash: manager.schemaHash(),
-      unresolvedTables: inspectRecoveryState(session.connection, manager.managedTables)
-        .filter(({ action }) => action !== "none")
-        .map(({ table }) => table),
-    };
-    return encodeMessage(state);
+    return encodeMessage(
+      inSnapshot(
+        session.connection,
+        (): SchemaState => ({
+          schemaHash: manager.schemaHash(),
+          unresolvedTables: inspectRecoveryState(session.connection, manager.managedTables)
+            .filter(({ action }) => action !== "none")
+            .map(({ table }) => table),
+        }),
+      ),
+    );
   } catch (error) {
     throw fromSqliteError(error);
   }

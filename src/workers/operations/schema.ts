@@ -25,6 +25,7 @@ import { assertDefinitionAllowed } from "../../security/statement-policy.js";
 import type { Connection } from "../../sqlite/connection.js";
 import { fromSqliteError } from "../../sqlite/errors.js";
 import { foldName, inMain } from "../../sqlite/identifiers.js";
+import { inSnapshot } from "../../sqlite/transaction.js";
 import { isDriverTable, mentionsDriverTable } from "../driver-tables.js";
 import { findTable, type LiveTable, requireTable } from "./live-table.js";
 import { decodeRequest, type ExclusiveOperation, type UnaryOperation } from "./operation.js";
@@ -68,29 +69,33 @@ interface TableListRow {
 /** The tables and views of a `ListTablesRequest`. */
 export const listTables: UnaryOperation = ({ connection }, bytes) => {
   const { includeInternal } = decodeRequest(ListTablesRequestSchema, bytes);
-  const rows = onDatabase(() => connection.pragma("main.table_list") as TableListRow[]);
-  const tables = rows
-    .filter((row) => includeInternal || !isInternal(row))
-    .map((row) => ({ name: row.name, kind: KINDS[row.type], columnCount: columnCount(connection, row) }))
-    .sort((a, b) => (a.name < b.name ? -1 : 1));
+  const tables = onDatabase(() =>
+    inSnapshot(connection, () =>
+      (connection.pragma("main.table_list") as TableListRow[])
+        .filter((row) => includeInternal || !isInternal(row))
+        .map((row) => ({ name: row.name, kind: KINDS[row.type], columnCount: columnCount(connection, row) })),
+    ),
+  ).sort((a, b) => (a.name < b.name ? -1 : 1));
   return toBinary(ListTablesResponseSchema, create(ListTablesResponseSchema, { tables }));
 };
 
 /** Everything about the table or view of a `GetTableInfoRequest`. */
 export const getTableInfo: UnaryOperation = ({ connection }, bytes) => {
   const { table: requested, withRowCount } = decodeRequest(GetTableInfoRequestSchema, bytes);
-  const { name } = requireTable(connection, requested);
-  return onDatabase(() => {
-    const table = tableInfoMessage(new SQLiteSchemaManager(connection).getTableInfo(name));
-    if (withRowCount) {
-      const count = connection
-        .prepare(`SELECT count(*) FROM ${inMain(name)}`)
-        .pluck()
-        .safeIntegers(true);
-      table.rowCount = count.get() as bigint;
-    }
-    return toBinary(GetTableInfoResponseSchema, create(GetTableInfoResponseSchema, { table }));
-  });
+  return onDatabase(() =>
+    inSnapshot(connection, () => {
+      const { name } = requireTable(connection, requested);
+      const table = tableInfoMessage(new SQLiteSchemaManager(connection).getTableInfo(name));
+      if (withRowCount) {
+        const count = connection
+          .prepare(`SELECT count(*) FROM ${inMain(name)}`)
+          .pluck()
+          .safeIntegers(true);
+        table.rowCount = count.get() as bigint;
+      }
+      return toBinary(GetTableInfoResponseSchema, create(GetTableInfoResponseSchema, { table }));
+    }),
+  );
 };
 
 /** Creates what is missing of the wanted schema, in a transaction of its own, and says what else differs. */

@@ -58,8 +58,14 @@ export class ProjectRun {
       this.#counts.crossReferences += counts.crossReferences;
     }
     if (problems.length > 0) this.#filesWithProblems++;
-    for (const { errorType, message } of problems) {
-      this.#failures.push({ filePath: response.filePath, errorType, message, isIndexed: true });
+    for (const { errorType, message, line } of problems) {
+      this.#failures.push({
+        filePath: response.filePath,
+        errorType,
+        message,
+        isIndexed: true,
+        ...(line !== undefined && { line }),
+      });
     }
   }
 

@@ -73,8 +73,8 @@ export type IndexingErrorType =
 export interface Problem {
   readonly type: "syntax_error" | "decode_error";
   readonly message: string;
-  /** 1-based; null where no single line is at fault. */
-  readonly line: number | null;
+  /** The first line at fault, or the narrowest; 1-based. */
+  readonly line: number;
 }
 
 /** Everything that is stored of one file. */

@@ -4,17 +4,10 @@ import type { IndexingErrorType } from "./entities.js";
 /** Why a whole file could not be indexed. Its last good rows stay; `type` becomes `indexing_errors.error_type`. */
 export class IndexingError extends DriverError {
   readonly type: IndexingErrorType;
-  /** 1-based; null where no single line is at fault. */
-  readonly line: number | null;
 
-  constructor(
-    type: IndexingErrorType,
-    message: string,
-    { line = null, ...options }: { line?: number | null; hint?: string; cause?: unknown } = {},
-  ) {
+  constructor(type: IndexingErrorType, message: string, options: { hint?: string; cause?: unknown } = {}) {
     super("FILE_NOT_INDEXABLE", message, options);
     this.name = "IndexingError";
     this.type = type;
-    this.line = line;
   }
 }

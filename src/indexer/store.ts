@@ -3,6 +3,7 @@ import { type BoundValue, createRowInserter } from "../sqlite/row-inserter.js";
 import { createContentStore } from "./content-store.js";
 import { createDefinitionStore } from "./definition-store.js";
 import type { IndexingErrorType, ParsedFile, Problem } from "./entities.js";
+import { extractionRules } from "./extraction-rules.js";
 import { createFailureStore } from "./failure-store.js";
 import { type Binding, bindNames, type FileBindings } from "./name-binding.js";
 import type { NamedDefinition, StoredFileInput } from "./stored-file.js";
@@ -38,7 +39,8 @@ export interface IndexedFile {
   readonly relativePath: string | null;
   /**
    * Of the bytes that its rows were made from; null when they must be made anew whatever the file contains: another program
-   * wrote them or has set `needs_chunking`, or the last attempt to index the file failed.
+   * wrote them or has set `needs_chunking`, another build of the driver made them by other rules, or the last attempt to index
+   * the file failed.
    */
   readonly contentHash: string | null;
   readonly size: number | null;
@@ -77,13 +79,23 @@ export interface FileStore {
   countRows(fileId: number): RowCounts;
 }
 
+/** An `IndexedFile` before its rules are looked at. */
+interface FileRow extends IndexedFile {
+  readonly rules: string | null;
+}
+
 /** A file that is indexed in part has its problem as an error too, but another attempt would find the same one. */
 const FILES = `SELECT f.id, f.path, f.relative_path AS relativePath, f.last_modified AS lastModified, i.size, f.lines, i.language,
-    CASE WHEN f.needs_chunking IS NOT 1 AND NOT EXISTS (
+    x.rules, CASE WHEN f.needs_chunking IS NOT 1 AND NOT EXISTS (
       SELECT 1 FROM main.indexing_errors e WHERE e.project_id = f.project_id AND e.file_path = f.path
         AND e.error_type NOT IN ('syntax_error', 'decode_error')
     ) THEN i.content_hash END AS contentHash
-  FROM main.files f LEFT JOIN main.indexed_files i ON i.file_id = f.id WHERE f.deleted IS NOT 1 AND f.project_id = ?`;
+  FROM main.files f LEFT JOIN main.indexed_files i ON i.file_id = f.id LEFT JOIN main.extractions x ON x.file_id = f.id
+  WHERE f.deleted IS NOT 1 AND f.project_id = ?`;
+
+function fileOfRow({ rules, ...file }: FileRow): IndexedFile {
+  return rules === extractionRules(file.language) ? file : { ...file, contentHash: null };
+}
 
 /** Tables whose rows of a file are deleted and written anew, since nothing refers to them. */
 const REPLACED_TABLES = ["entity_cross_ref", "imports", "usages", "external_uses"] as const;
@@ -109,8 +121,8 @@ export function createFileStore(connection: Connection): FileStore {
     ...["ref_type", "file_id", "line"],
   ]);
 
-  const findFile = connection.prepare<[string, string], IndexedFile>(`${FILES} AND f.path = ?`);
-  const listFiles = connection.prepare<[string], IndexedFile>(`${FILES} ORDER BY f.path`);
+  const findFile = connection.prepare<[string, string], FileRow>(`${FILES} AND f.path = ?`);
+  const listFiles = connection.prepare<[string], FileRow>(`${FILES} ORDER BY f.path`);
   const findAnyFile = connection.prepare<[string, string], { id: number; relativePath: string | null }>(
     "SELECT id, relative_path AS relativePath FROM main.files WHERE project_id = ? AND path = ?",
   );
@@ -124,6 +136,9 @@ export function createFileStore(connection: Connection): FileStore {
   );
   const setIndexed = connection.prepare<[number, string, number, string | null]>(
     "INSERT OR REPLACE INTO main.indexed_files (file_id, content_hash, size, language) VALUES (?, ?, ?, ?)",
+  );
+  const setExtraction = connection.prepare<[number, string, number | null]>(
+    "INSERT OR REPLACE INTO main.extractions (file_id, rules, problem_line) VALUES (?, ?, ?)",
   );
   const deleteFile = connection.prepare<[number]>("DELETE FROM main.files WHERE id = ?");
   const deleteRows = REPLACED_TABLES.map((table) =>
@@ -211,6 +226,7 @@ export function createFileStore(connection: Connection): FileStore {
         for (const statement of deleteRows) statement.run(fileId);
       }
       setIndexed.run(fileId, file.contentHash, file.size, parsed.language);
+      setExtraction.run(fileId, extractionRules(parsed.language), parsed.problems[0]?.line ?? null);
       const isNew = before === undefined;
       const bindings = bindNames(parsed, relativePath);
       const { ids, counts } = definitions.write(fileId, isNew, parsed.definitions);
@@ -252,8 +268,11 @@ export function createFileStore(connection: Connection): FileStore {
       return { fileId: file.id, relativePath: file.relativePath ?? path, changed };
     },
 
-    findFile: (projectId, path) => findFile.get(projectId, path) ?? null,
-    listFiles: (projectId) => listFiles.all(projectId),
+    findFile(projectId, path) {
+      const row = findFile.get(projectId, path);
+      return row === undefined ? null : fileOfRow(row);
+    },
+    listFiles: (projectId) => listFiles.all(projectId).map(fileOfRow),
     countRows(fileId) {
       const counts = count.get(fileId);
       return counts ?? { classes: 0, methods: 0, functions: 0, imports: 0, usages: 0, content: 0, crossReferences: 0 };

@@ -1,9 +1,9 @@
 -- The built-in schema: what the driver creates when it is missing and what `config_cli schema` migrates to by default.
 --
 -- Names, types, keys, defaults and indexes are those of existing code-analysis databases: the driver serves such a database
--- as it is. What the driver needs beyond them stands in tables of its own, indexed_files, external_uses and symbols, because
--- it creates tables that are missing but alters none. Tables that IndexFile does not fill belong to other services of an
--- installation and are only declared. Times in *_at columns are Julian days.
+-- as it is. What the driver needs beyond them stands in tables of its own, indexed_files, extractions, external_uses and symbols,
+-- because it creates tables that are missing but alters none. Tables that IndexFile does not fill belong to other services of
+-- an installation and are only declared. Times in *_at columns are Julian days.
 
 -- Settings that belong to the database rather than to a program.
 CREATE TABLE db_settings (
@@ -77,6 +77,16 @@ CREATE TABLE indexed_files (
   content_hash TEXT NOT NULL,
   size INTEGER NOT NULL,
   language TEXT,
+  FOREIGN KEY (file_id) REFERENCES files (id) ON DELETE CASCADE
+);
+
+-- What made the rows of a file, and what it stumbled over. rules: names the version of grammar, queries and programs; a file
+-- with other rules than the driver's is made anew. problem_line: the line of the file's syntax_error or decode_error in
+-- indexing_errors; NULL where it has none.
+CREATE TABLE extractions (
+  file_id INTEGER PRIMARY KEY NOT NULL,
+  rules TEXT NOT NULL,
+  problem_line INTEGER,
   FOREIGN KEY (file_id) REFERENCES files (id) ON DELETE CASCADE
 );
 

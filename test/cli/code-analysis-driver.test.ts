@@ -115,7 +115,7 @@ describe("code-analysis-driver", () => {
       child.kill("SIGTERM");
       const { exitCode, stdout } = await ended;
       assert.equal(exitCode, 0);
-      assert.match(stdout, /^listening .*\n.*source: 3 files in 1\.5 s\n/);
+      assert.match(stdout, /^listening .*\n.*source: 7 files in 1\.5 s\n/);
     });
 
     it("does not start for a folder that is not there", async () => {
@@ -135,12 +135,13 @@ describe("code-analysis-driver", () => {
       assert.equal(stderr, "");
       assert.match(stdout, /^ {2}indexed +2$/m);
       assert.match(stdout, /^ {2}failed +1$/m);
+      assert.match(stdout, /^ {2}skipped +4$/m);
       assert.match(stdout, /^ {2}languages +python 1, text 1$/m);
       assert.match(stdout, /classes 4, methods 1,234, functions 0/);
       assert.match(stdout, /^Not indexed:\n {2}bad\.bin {2}binary {2}It has a NUL byte on line 1\.$/m);
       assert.match(
         stdout,
-        /^Indexed as far as their errors allow:\n {2}half\.py {2}syntax_error {2}Line 7: unexpected \)$/m,
+        /^Indexed as far as their errors allow:\n {2}half\.py:7 {2}syntax_error {2}unexpected \) in line 7$/m,
       );
       assert.match(stdout, /Query it, from another terminal:\n {2}npx code-analysis-driver sql --db .*a\.db '/);
     });
@@ -152,14 +153,16 @@ describe("code-analysis-driver", () => {
       const { project, files, rows, failures, duration_ms } = JSON.parse(stdout);
       assert.deepEqual(project, { id: "p1", root_path: inFolder("source"), name: "demo" });
       assert.deepEqual(files, {
-        ...{ total: 3, indexed: 2, unchanged: 0, failed: 1, deleted: 0, with_problems: 1 },
+        ...{ total: 7, indexed: 2, unchanged: 0, failed: 1, skipped: 4, deleted: 0, with_problems: 1 },
         by_language: { python: 1, text: 1 },
       });
       assert.equal(rows.methods, 1_234);
       assert.equal(duration_ms, 1_500);
       assert.deepEqual(failures[1], {
-        ...{ file_path: "half.py", error_type: "syntax_error", message: "Line 7: unexpected )", is_indexed: true },
+        ...{ file_path: "half.py", line: 7, error_type: "syntax_error", message: "unexpected ) in line 7" },
+        is_indexed: true,
       });
+      assert.equal(failures[0].line, null);
     });
 
     it("starts a driver for the run when none answers, and stops it afterwards", async () => {

@@ -125,12 +125,12 @@ describe("IndexProject", () => {
       { filesIndexed: 2n, filesFailed: 2n, filesSkipped: 2n },
     );
     const told = failures
-      .map(({ filePath, errorType, isIndexed }) => ({ filePath, errorType, isIndexed }))
+      .map(({ filePath, errorType, line, isIndexed }) => ({ filePath, errorType, line, isIndexed }))
       .sort((a, b) => (a.filePath < b.filePath ? -1 : 1));
     assert.deepEqual(told, [
-      { filePath: "binary.py", errorType: "binary", isIndexed: false },
-      { filePath: "broken.py", errorType: "syntax_error", isIndexed: true },
-      { filePath: "large.py", errorType: "too_large", isIndexed: false },
+      { filePath: "binary.py", errorType: "binary", line: undefined, isIndexed: false },
+      { filePath: "broken.py", errorType: "syntax_error", line: 4, isIndexed: true },
+      { filePath: "large.py", errorType: "too_large", line: undefined, isIndexed: false },
     ]);
     assert.equal(summary.filesWithProblems, 1n);
     assert.match(failures.find(({ errorType }) => errorType === "syntax_error")?.message ?? "", /line 4/);
@@ -139,10 +139,10 @@ describe("IndexProject", () => {
       ["after", "before", "good"],
     );
     const { errors } = await driver.client.listIndexingErrors({ projectId: "p" });
-    assert.deepEqual(errors.map(({ filePath, errorType }) => [filePath, errorType]).sort(), [
-      [inFolder("source", "binary.py"), "binary"],
-      [inFolder("source", "broken.py"), "syntax_error"],
-      [inFolder("source", "large.py"), "too_large"],
+    assert.deepEqual(errors.map(({ filePath, errorType, line }) => [filePath, errorType, line]).sort(), [
+      [inFolder("source", "binary.py"), "binary", undefined],
+      [inFolder("source", "broken.py"), "syntax_error", 4],
+      [inFolder("source", "large.py"), "too_large", undefined],
     ]);
 
     // Asked for by name, what a walk skips is refused, and says why.
@@ -170,6 +170,25 @@ describe("IndexProject", () => {
       0n,
     ]);
     assert.deepEqual(await driver.values("SELECT name FROM functions ORDER BY 1"), ["good", "repaired"]);
+  });
+
+  it("parses again, once, what another build made by other rules", async () => {
+    write({ "a.py": "def a(): pass\n", "b.py": "def b(): pass\n", "words.txt": "words\n" });
+    const driver = await start();
+    await index(driver);
+    await driver.client.executeBatch({
+      statements: [
+        {
+          sql: "UPDATE extractions SET rules = 'older' WHERE file_id IN (SELECT id FROM files WHERE path LIKE '%/b.py')",
+        },
+        { sql: "DELETE FROM functions" },
+      ],
+    });
+    const { progress } = await index(driver);
+    assert.deepEqual([progress.filesIndexed, progress.filesUnchanged], [1n, 2n]);
+    // The control: a file of the same rules is left as it is, whatever its rows.
+    assert.deepEqual(await driver.values("SELECT name FROM functions"), ["b"]);
+    assert.equal((await index(driver)).progress.filesUnchanged, 3n);
   });
 
   /** Modules that call each other: every one the next and the one before. */
@@ -248,7 +267,7 @@ describe("IndexProject", () => {
     const { exitCode, stdout } = await program.ended;
     assert.equal(exitCode, 0);
     assert.match(stdout, /^listening unix:\S+a\.db\.sock\n\S+\/source: 2 files in [\d.]+ s\n {2}indexed +2\n/);
-    assert.match(stdout, /\n {2}bad\.py {2}syntax_error {2}syntax error in line 1\n/);
+    assert.match(stdout, /\n {2}bad\.py:1 {2}syntax_error {2}syntax error in line 1\n/);
     beside(inFolder(DATABASE), (connection) => assert.equal(connection.pragma("quick_check", { simple: true }), "ok"));
   });
 });

@@ -82,7 +82,7 @@ function openExisting(before = "", after: string = REBUILD): IndexedProject {
   const connection = openConnection(":memory:", { role: "writer" });
   connection.exec(FACTS + before + ROWS + after);
   const { createdTables } = new SQLiteSchemaManager(connection).createMissing();
-  assert.deepEqual(createdTables, ["indexed_files", "external_uses", "symbols", "symbols_fts"]);
+  assert.deepEqual(createdTables, ["indexed_files", "extractions", "external_uses", "symbols", "symbols_fts"]);
   return new IndexedProject(connection);
 }
 

@@ -196,8 +196,10 @@ describe("storeFile()", () => {
   it("stores the error of a file that it could store in part", async () => {
     await project.write("a.py", "def f():\n    pass\ndef (:\n");
     assert.deepEqual(all("SELECT file_path, error_type FROM indexing_errors"), [["/p/a.py", "syntax_error"]]);
+    assert.deepEqual(all("SELECT problem_line FROM extractions"), [[3]]);
     await project.write("a.py", "def f():\n    pass\n");
     assert.deepEqual(all("SELECT count(*) FROM indexing_errors"), [[0]]);
+    assert.deepEqual(all("SELECT problem_line FROM extractions"), [[null]]);
   });
 
   it("stores texts that are no ordinary texts", async () => {
@@ -315,6 +317,8 @@ describe("findFile()", () => {
       ["needs_chunking", () => project.connection.exec("UPDATE files SET needs_chunking = 1")],
       ["the last attempt failed", () => fail("io_error")],
       ["written by another program", () => project.connection.exec("DELETE FROM indexed_files")],
+      ["made by other rules", () => project.connection.exec("UPDATE extractions SET rules = 'older'")],
+      ["made before rules were kept", () => project.connection.exec("DELETE FROM extractions")],
     ];
     for (const [what, change] of again) {
       await project.write("a.py", SOURCE);

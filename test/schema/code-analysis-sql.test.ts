@@ -6,7 +6,7 @@ import { openConnection } from "../../src/sqlite/connection.js";
 import { readSchemaFacts, schemaOfFacts, type TableFacts } from "../support/schema-facts.js";
 
 /** Tables of the driver's own; existing databases get them when it opens them. */
-const OWN_TABLES = ["indexed_files", "external_uses", "symbols"];
+const OWN_TABLES = ["indexed_files", "extractions", "external_uses", "symbols"];
 
 /** Indexes on the tables of existing databases that only `config_cli schema` gives them: nothing depends on them but speed. */
 const ADDED_INDEXES = ["issues", "code_chunks"].flatMap((table) =>

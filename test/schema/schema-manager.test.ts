@@ -12,7 +12,7 @@ describe("SQLiteSchemaManager", () => {
       const { connection } = newDatabase(directory);
       const manager = new SQLiteSchemaManager(connection);
       const report = manager.createMissing();
-      assert.equal(report.createdTables.length, 24 + 3 + 2);
+      assert.equal(report.createdTables.length, 24 + 4 + 2);
       assert.deepEqual(report.createdTables.slice(-2), ["code_content_fts", "symbols_fts"]);
       assert.equal(report.createdObjects.length, 50 + 9);
       assert.ok(report.createdObjects.includes("index idx_files_needs_indexing"));

@@ -104,6 +104,7 @@ const EDGE_END = (side: string): string => `
 const DUMP = {
   files: `SELECT path, relative_path, lines, has_docstring, deleted, needs_chunking FROM files`,
   indexed_files: `SELECT f.path, i.content_hash, i.size, i.language FROM indexed_files i JOIN files f ON f.id = i.file_id`,
+  extractions: `SELECT f.path, x.rules, x.problem_line FROM extractions x JOIN files f ON f.id = x.file_id`,
   classes: `SELECT f.path, c.name, c.line, c.end_line, c.docstring, c.bases FROM classes c JOIN files f ON f.id = c.file_id`,
   methods: `SELECT f.path, c.name AS class, m.name, m.line, m.end_line, m.args, m.docstring, m.is_abstract, m.has_pass,
       m.has_not_implemented, m.complexity

@@ -25,17 +25,20 @@ const script: Script = {
       message: "It has a NUL byte on line 1.",
       isIndexed: false,
     };
-    yield { progress: { phase: IndexPhase.INDEXING, filesTotal: 3n, filesDone: 1n }, failures: [failure] };
+    yield { progress: { phase: IndexPhase.INDEXING, filesTotal: 7n, filesDone: 1n }, failures: [failure] };
     yield {
       progress: {
         phase: IndexPhase.DONE,
-        filesTotal: 3n,
-        filesDone: 3n,
+        filesTotal: 7n,
+        filesDone: 7n,
         filesIndexed: 2n,
         filesFailed: 1n,
+        filesSkipped: 4n,
         bytesRead: 99n,
       },
-      failures: [{ filePath: "half.py", errorType: "syntax_error", message: "Line 7: unexpected )", isIndexed: true }],
+      failures: [
+        { filePath: "half.py", errorType: "syntax_error", message: "unexpected ) in line 7", isIndexed: true, line: 7 },
+      ],
       summary: {
         counts: { classes: 4n, methods: 1_234n },
         filesByLanguage: { python: 1n, "": 1n },

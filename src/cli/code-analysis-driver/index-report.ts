@@ -30,6 +30,7 @@ export function indexReportToJson({ project, progress, summary, failures }: Inde
       indexed: Number(progress.filesIndexed),
       unchanged: Number(progress.filesUnchanged),
       failed: Number(progress.filesFailed),
+      skipped: Number(progress.filesSkipped),
       deleted: Number(progress.filesDeleted),
       with_problems: Number(summary.filesWithProblems),
       by_language: Object.fromEntries(languages(summary)),
@@ -40,6 +41,7 @@ export function indexReportToJson({ project, progress, summary, failures }: Inde
     failures: failures.map((failure) => ({
       file_path: failure.filePath,
       error_type: failure.errorType,
+      line: failure.line ?? null,
       message: failure.message,
       is_indexed: failure.isIndexed,
     })),
@@ -57,6 +59,7 @@ export function formatIndexReport(report: IndexReport, stream: OutputStream): st
     line("unchanged", count(progress.filesUnchanged)),
     ...(progress.filesDeleted > 0n ? [line("deleted", count(progress.filesDeleted))] : []),
     line("failed", count(progress.filesFailed)),
+    ...(progress.filesSkipped > 0n ? [line("skipped", count(progress.filesSkipped))] : []),
   ];
   if (progress.filesIndexed > 0n) {
     lines.push(
@@ -74,10 +77,9 @@ export function formatIndexReport(report: IndexReport, stream: OutputStream): st
     const group = failures.filter((failure) => failure.isIndexed === isIndexed);
     if (group.length === 0) continue;
     lines.push("", style("bold", isIndexed ? "Indexed as far as their errors allow:" : "Not indexed:"));
-    for (const { filePath, errorType, message } of group) {
-      lines.push(
-        `  ${toPrintable(filePath)}  ${style(isIndexed ? "yellow" : "red", errorType)}  ${toPrintable(message)}`,
-      );
+    for (const { filePath, errorType, message, line } of group) {
+      const place = line === undefined ? filePath : `${filePath}:${line}`;
+      lines.push(`  ${toPrintable(place)}  ${style(isIndexed ? "yellow" : "red", errorType)}  ${toPrintable(message)}`);
     }
   }
   return `${lines.join("\n")}\n`;

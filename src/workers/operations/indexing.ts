@@ -75,11 +75,7 @@ export const storeFile: WriteOperation = (session, bytes) => {
     language: parsed.language ?? "",
     lines: parsed.lineCount,
     counts: rowCountsMessage(counts),
-    problems: parsed.problems.map(({ type, message, line }) => ({
-      errorType: type,
-      message,
-      ...(line !== null && { line }),
-    })),
+    problems: parsed.problems.map(({ type, message, line }) => ({ errorType: type, message, line })),
     commitSeq: session.commitSeq,
   });
   return toBinary(IndexFileResponseSchema, response);

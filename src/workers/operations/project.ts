@@ -33,6 +33,12 @@ const unixSeconds = (column: string) => `unixepoch(${column}, 'subsec')`;
 const PROJECT_COLUMNS = `id, root_path AS rootPath, coalesce(name, '') AS name, coalesce(comment, '') AS comment,
   ${unixSeconds("created_at")} AS createdAt, ${unixSeconds("updated_at")} AS updatedAt`;
 
+/** Only problems of a file that has been indexed all the same have a line. */
+const PROBLEM_LINE = `CASE WHEN error_type IN ('syntax_error', 'decode_error') THEN (
+    SELECT x.problem_line FROM main.files f JOIN main.extractions x ON x.file_id = f.id
+    WHERE f.project_id = e.project_id AND f.path = e.file_path
+  ) END`;
+
 interface ProjectRow {
   readonly id: string;
   readonly rootPath: string;
@@ -48,6 +54,7 @@ interface IndexingErrorRow {
   readonly errorType: string;
   readonly errorMessage: string;
   readonly createdAt: number | null;
+  readonly line: number | null;
   /** The key by which the next page is found: bytes as hexadecimal, because they need not be UTF-8. */
   readonly projectKey: string;
   readonly fileKey: string;
@@ -138,8 +145,8 @@ function readPage(
     .prepare(
       `SELECT project_id AS projectId, file_path AS filePath, coalesce(error_type, '') AS errorType,
          coalesce(error_message, '') AS errorMessage, ${unixSeconds("created_at")} AS createdAt,
-         hex(project_id) AS projectKey, hex(file_path) AS fileKey
-       FROM main.indexing_errors WHERE ${conditions.join(" AND ")}
+         hex(project_id) AS projectKey, hex(file_path) AS fileKey, ${PROBLEM_LINE} AS line
+       FROM main.indexing_errors e WHERE ${conditions.join(" AND ")}
        ORDER BY project_id, file_path`,
     )
     .iterate(...values) as IterableIterator<IndexingErrorRow>;
@@ -196,8 +203,15 @@ function projectMessage({ id, rootPath, name, comment, createdAt, updatedAt }: P
 }
 
 function indexingErrorMessage(row: IndexingErrorRow): IndexingError {
-  const { projectId, filePath, errorType, errorMessage, createdAt } = row;
-  return create(IndexingErrorSchema, { projectId, filePath, errorType, errorMessage, ...timestamps({ createdAt }) });
+  const { projectId, filePath, errorType, errorMessage, createdAt, line } = row;
+  return create(IndexingErrorSchema, {
+    projectId,
+    filePath,
+    errorType,
+    errorMessage,
+    ...timestamps({ createdAt }),
+    ...(line !== null && { line }),
+  });
 }
 
 /** The times that are there, as messages. */

@@ -187,6 +187,21 @@ describe("operations on projects", () => {
       assert.equal(error?.createdAt && timestampMs(error.createdAt), Date.UTC(1995, 9, 10));
     });
 
+    it("answers the line of what is wrong in a file that was indexed, and none for another error of it", () => {
+      const errorOf = (type: string) => {
+        db.exec(
+          `INSERT OR REPLACE INTO indexing_errors (project_id, file_path, error_type) VALUES ('p', '/p/a.py', '${type}')`,
+        );
+        return page("p", 10).errors.map(({ line }) => line);
+      };
+      assert.deepEqual(errorOf("syntax_error"), [undefined], "stored by another service");
+      db.exec(`INSERT INTO files (id, project_id, path) VALUES (7, 'p', '/p/a.py');
+        INSERT INTO extractions (file_id, rules, problem_line) VALUES (7, '', 12)`);
+      assert.deepEqual(errorOf("syntax_error"), [12]);
+      assert.deepEqual(errorOf("decode_error"), [12]);
+      assert.deepEqual(errorOf("timeout"), [undefined]);
+    });
+
     it("answers 100 when asked for no size, and at most the largest page", () => {
       fill("p", 200);
       assert.equal(page("p", 0).errors.length, 100);

@@ -212,6 +212,8 @@ export function keptObjects(diff: SchemaDiff, allow: ReadonlySet<string>): KeptO
     ["trigger", diff.triggers.extra],
   ] as const;
   return kinds
-    .flatMap(([kind, extra]) => extra.map(({ name }) => ({ kind, name, id: `drop-${kind}:${keyOf(name)}` })))
+    .flatMap(([kind, extra]) =>
+      extra.map(({ name }): KeptObject => ({ kind, name, id: `drop-${kind}:${keyOf(name)}` })),
+    )
     .filter(({ id }) => !allow.has(id));
 }

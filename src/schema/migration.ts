@@ -2,6 +2,7 @@ import { DriverError } from "../errors.js";
 import { type Connection, setPragma } from "../sqlite/connection.js";
 import { fromSqliteError } from "../sqlite/errors.js";
 import { quoteIdentifier } from "../sqlite/identifiers.js";
+import { allowFlag } from "./consent.js";
 import { fingerprintSchema, readDataVersion } from "./dependents.js";
 import { keyOf } from "./model.js";
 import { type MigrationPlan, type Operation, type Step, statusOf } from "./plan.js";
@@ -96,7 +97,7 @@ function assertApplicable(connection: Connection, plan: MigrationPlan): void {
   if (status === "needs-consent") {
     const missing = plan.consents.filter((consent) => !consent.isAllowed);
     throw new DriverError("INVALID_REQUEST", missing[0]?.message ?? "The plan needs consent.", {
-      hint: `Allow it: ${missing.map(({ id }) => `--allow ${id}`).join(" ")}`,
+      hint: `Allow it: ${missing.map(({ id }) => allowFlag(id)).join(" ")}`,
     });
   }
 }

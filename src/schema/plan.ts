@@ -1,3 +1,4 @@
+import type { ConsentId } from "./consent.js";
 import type { ForeignKeyViolations } from "./dependents.js";
 import type { SchemaDiff } from "./diff.js";
 
@@ -69,7 +70,7 @@ export interface RowFinding {
 /** A loss or change of data that the operator must allow by name. */
 export interface Consent extends RowFinding {
   /** What `--allow` takes, for example `drop-column:files.foo`. */
-  readonly id: string;
+  readonly id: ConsentId;
   readonly isAllowed: boolean;
 }
 
@@ -85,7 +86,7 @@ export interface KeptObject {
   readonly kind: "index" | "view" | "trigger";
   readonly name: string;
   /** The consent that would remove it. */
-  readonly id: string;
+  readonly id: ConsentId;
 }
 
 /** A column rename that the operator asked for. */

@@ -1,3 +1,4 @@
+import { allowFlag } from "./consent.js";
 import type { MigrationResult } from "./migration.js";
 import { type Cost, type MigrationPlan, type Operation, type PlanStatus, type RowFinding, statusOf } from "./plan.js";
 
@@ -65,11 +66,11 @@ export function formatPlan(plan: MigrationPlan): string {
     ),
     section(
       "Kept, though not wanted",
-      plan.kept.map(({ kind, name, id }) => `${kind} ${name} (--allow ${id} drops it)`),
+      plan.kept.map(({ kind, name, id }) => `${kind} ${name} (${allowFlag(id)} drops it)`),
     ),
     section("Notes", plan.notes),
     plan.neededBytes === 0 ? [] : [`Free disk space needed: ${formatBytes(plan.neededBytes)}.`],
-    missing.length === 0 ? [] : [`To allow all of it: ${missing.map(({ id }) => `--allow ${id}`).join(" ")}`],
+    missing.length === 0 ? [] : [`To allow all of it: ${missing.map(({ id }) => allowFlag(id)).join(" ")}`],
   ]);
 }
 

@@ -1,5 +1,6 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { DriverError } from "../../errors.js";
+import { CONSENT_KINDS, isConsentId } from "../../schema/consent.js";
 import type { ColumnRename } from "../../schema/plan.js";
 import { createStyler } from "../terminal.js";
 import type { CommandContext } from "./command-context.js";
@@ -98,7 +99,7 @@ function createProgram(context: CommandContext, version: string, onExitCode: (ex
     .addOption(new Option("--dry-run", "Print the plan; change nothing.").conflicts("check"))
     .option("--check", "The same, for CI: the exit code says whether the schema is as wanted.")
     .option("--json", "Print one JSON document.")
-    .option("--allow <CONSENT...>", "Permit a loss or change of data that the plan names. Repeatable.", collect)
+    .option("--allow <CONSENT...>", "Permit a loss or change of data that the plan names. Repeatable.", collectConsent)
     .option(
       "--rename <TABLE.OLD=NEW...>",
       "A column was renamed; without this it is dropped and another added. Repeatable.",
@@ -130,7 +131,12 @@ function createProgram(context: CommandContext, version: string, onExitCode: (ex
   return program;
 }
 
-function collect(value: string, earlier: readonly string[] = []): string[] {
+function collectConsent(value: string, earlier: readonly string[] = []): string[] {
+  if (!isConsentId(value)) {
+    throw new InvalidArgumentError(
+      `It must be KIND:OBJECT as the plan prints it; kinds are ${CONSENT_KINDS.join(", ")}.`,
+    );
+  }
   return [...earlier, value];
 }
 

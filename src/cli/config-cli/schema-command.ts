@@ -192,7 +192,8 @@ function assertNotAborted(signal: AbortSignal): void {
 function readSchemaFile(file: string): string {
   const path = resolve(file);
   try {
-    return readFileSync(path, "utf8");
+    // Editors of Windows begin a file with a byte order mark, which is no SQL.
+    return readFileSync(path, "utf8").replace(/^\uFEFF/, "");
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw new DriverError("FILE_NOT_FOUND", `The schema file ${path} cannot be read: ${why}.`, {

@@ -118,6 +118,36 @@ describe("config_cli schema", () => {
       assert.equal((await run(LOSSY)).exitCode, 0);
     });
 
+    it("1 for an --allow of no known kind, which says the kinds", async () => {
+      const before = bytes();
+      const { exitCode, stderr } = await run(
+        LOSSY,
+        "--allow",
+        "drop-column:files.note",
+        "--allow",
+        "column:files.note",
+      );
+      assert.equal(exitCode, 1);
+      assert.match(stderr, /'column:files\.note' is invalid.*kinds are drop-column, .*backfill, lossy\./);
+      assert.equal(bytes(), before);
+      assert.equal((await run(LOSSY, "--allow", "DROP-COLUMN:Files.Note")).exitCode, 0);
+    });
+
+    it("3 with the flags in a form that a shell takes, whatever the names", async () => {
+      use((db) =>
+        db.exec(`CREATE TABLE "it's $HOME" (id INTEGER PRIMARY KEY, x); INSERT INTO "it's $HOME" VALUES (1, 2)`),
+      );
+      const wanted = `${OLD} CREATE TABLE "it's $HOME" (id INTEGER PRIMARY KEY);`;
+      const { exitCode, stdout } = await run(wanted, "--check");
+      assert.equal(exitCode, 3);
+      const [, flags = ""] = /^To allow all of it: (.+)$/m.exec(stdout) ?? [];
+      const words = spawnSync("sh", ["-c", `printf '%s\\n' ${flags}`], { encoding: "utf8" })
+        .stdout.trimEnd()
+        .split("\n");
+      assert.deepEqual(words, ["--allow", "drop-column:it's $home.x"]);
+      assert.equal((await run(wanted, ...words)).exitCode, 0);
+    });
+
     it("4 when another process holds the write lock (F4)", async () => {
       const other = openConnection(path, { role: "migration" });
       other.exec("BEGIN IMMEDIATE");
@@ -173,6 +203,8 @@ describe("config_cli schema", () => {
       ["--dry-run", "--check"],
       ["--wait", "soon"],
       ["--rename", "files"],
+      ["--allow", "nonsense"],
+      ["--allow", "drop-column:"],
       ["--config", "x"],
     ]) {
       it(`1 for wrong usage: ${args.join(" ")}`, async () => {
@@ -197,6 +229,10 @@ describe("config_cli schema", () => {
       assert.ok(existsSync(done.backup.path));
       const failed = JSON.parse((await run("CREATE TABEL x (y)", "--json")).stdout);
       assert.deepEqual([failed.exitCode, failed.error.reason], [1, "SQL_ERROR"]);
+    });
+
+    it("--schema takes a file that begins with a byte order mark", async () => {
+      assert.equal((await run(`\uFEFF${OLD}`)).stdout, "The schema is as wanted.\n");
     });
 
     it("--backup-dir makes the folder; --no-backup makes no backup", async () => {

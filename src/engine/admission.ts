@@ -31,15 +31,15 @@ export class Admission {
   /**
    * Takes a call of `bytes` in, and returns what must be called once when it has ended.
    *
-   * @param bufferedBytes what a worker process has not read yet, calls that were cancelled and no longer count included
+   * @param bufferedBytes what worker processes have not read yet, calls that were cancelled and no longer count included
    * @throws DriverError `OVERLOADED`, or `DRAINING` after `close`.
    */
   enter(bytes: number, bufferedBytes = 0): () => void {
     this.assertOpen();
     if (this.#calls >= this.#maxCalls) throw overloaded(`${this.#calls} ${this.#what}`);
-    if (Math.max(this.#bytes, bufferedBytes) + bytes > MAX_QUEUED_BYTES && this.#calls > 0) {
-      throw overloaded(`${this.#what} of ${this.#bytes} bytes`);
-    }
+    const heldBytes = Math.max(this.#bytes, bufferedBytes);
+    // One that is larger than that by itself still has its turn.
+    if (heldBytes > 0 && heldBytes + bytes > MAX_QUEUED_BYTES) throw overloaded(`${this.#what} of ${heldBytes} bytes`);
     this.#calls++;
     this.#bytes += bytes;
     return () => {

@@ -1,6 +1,7 @@
 import { DriverError, draining } from "../errors.js";
 import { monotonicMs } from "../observability/clock.js";
 import { type CallOptions, WorkerLostError, WorkerProcess } from "../workers/worker-process.js";
+import { AbandonedReads } from "./abandoned-reads.js";
 import { Admission, overloaded } from "./admission.js";
 import type { CallContext } from "./call.js";
 import type { EngineLimits } from "./limits.js";
@@ -13,8 +14,6 @@ const BUSY_CALLS = 8;
 const PATIENCE_MS = 50;
 /** How often a read may end the process that runs it before that is given up. */
 const MAX_ATTEMPTS = 3;
-/** How long a reader may take to notice that its stream was cancelled before it is ended. */
-const CANCEL_GRACE_MS = 1_000;
 
 /**
  * The main process's side of the reader processes, started when they are needed. Unary reads share a few; a stream has one to
@@ -32,6 +31,7 @@ export class Readers {
   readonly #forStreams = new Set<WorkerProcess>();
   readonly #idleForStreams: WorkerProcess[] = [];
   readonly #line = new WaitingLine<null, WorkerProcess>();
+  readonly #abandoned = new AbandonedReads(this.#all);
   /** Set while a unary read waits for another. */
   #relief: NodeJS.Timeout | undefined;
   /** Of the streams that run, in the order in which they began. */
@@ -64,7 +64,7 @@ export class Readers {
 
   /** @throws DriverError of the operation, or `OVERLOADED`. */
   async call(operation: string, request: Uint8Array, context: CallOptions): Promise<Buffer> {
-    const leave = this.#admission.enter(request.length);
+    const leave = this.#admission.enter(request.length, this.#bufferedBytes);
     try {
       return await this.ask(operation, request, context);
     } finally {
@@ -74,12 +74,16 @@ export class Readers {
 
   /** Like `call`, for what the driver itself wants to know: it takes no client's place. */
   async ask(operation: string, request: Uint8Array, context: CallOptions): Promise<Buffer> {
-    return await this.#untilAnswered(() => this.#leastBusy().call(operation, request, context));
+    try {
+      return await this.#untilAnswered(() => this.#leastBusy().call(operation, request, context));
+    } finally {
+      if (context.signal?.aborted) this.#abandoned.watch();
+    }
   }
 
   /** @throws DriverError of the operation, `OVERLOADED`, or `SNAPSHOT_EXPIRED` when its client is too slow. */
   async *stream(operation: string, request: Uint8Array, context: CallContext): AsyncGenerator<Buffer> {
-    const leave = this.#admission.enter(request.length);
+    const leave = this.#admission.enter(request.length, this.#bufferedBytes);
     try {
       // Until its first message a stream is like a unary call: nobody has seen anything of it.
       const { first, rest } = await this.#untilAnswered(async () => {
@@ -152,6 +156,13 @@ export class Readers {
     }
   }
 
+  /** What readers have not read yet, calls that were cancelled or handed over included. */
+  get #bufferedBytes(): number {
+    let bytes = 0;
+    for (const reader of this.#all) bytes += reader.bufferedBytes;
+    return bytes;
+  }
+
   #leastBusy(): WorkerProcess {
     this.#admission.assertOpen();
     // Until a new one serves, the others are quicker.
@@ -199,17 +210,15 @@ export class Readers {
     return await this.#line.wait(null, signal);
   }
 
-  /** A reader that does not answer soon still runs the statement of a cancelled stream: its process is ended. */
+  /** A reader may still run the statement of a cancelled stream. */
   async #giveBack(reader: WorkerProcess): Promise<void> {
-    const timer = setTimeout(() => reader.kill(), CANCEL_GRACE_MS);
+    if (reader.hasCancelledCalls) this.#abandoned.watch();
     try {
       await reader.call("ping", Buffer.alloc(0), { deadlineMs: Number.POSITIVE_INFINITY });
       this.#offer(reader);
     } catch {
       // A new one takes its place when the process is gone.
       reader.kill();
-    } finally {
-      clearTimeout(timer);
     }
   }
 

@@ -20,14 +20,14 @@ export interface Frame {
 export const FrameKind = {
   /** Start a call; payload: a `CallHeader` and the request. */
   CALL: 1,
-  /** The caller is gone; answer nothing more. */
+  /** The caller is gone, and wants no answer. The call ends with a frame of its own all the same: that tells when it is over. */
   CANCEL: 2,
   /** The caller of a stream has taken a message and can take one more; `STREAM_WINDOW` are pulled from the start. */
   PULL: 3,
 
   /** One message of a stream. */
   MESSAGE: 16,
-  /** A stream has ended well. */
+  /** A stream has ended well, or a call was given up because it was cancelled. */
   END: 17,
   /** The one answer of a unary call. */
   RESPONSE: 18,

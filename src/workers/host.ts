@@ -18,7 +18,8 @@ export interface WorkerCall extends CallHeader {
 /** What a worker does with the frames that concern its calls. */
 export interface WorkerHandler {
   onCall(call: WorkerCall): void;
-  onCancel?(callId: number): void;
+  /** @returns true when the call was under way or waited, and will not be answered otherwise. */
+  onCancel?(callId: number): boolean;
   /** The caller of stream `callId` can take one more message. */
   onPull?(callId: number): void;
 }
@@ -41,7 +42,7 @@ export class WorkerHost {
     this.#channel = new Channel(socket, ({ callId, kind, payload }) => {
       if (kind === FrameKind.CALL) handler.onCall({ id: callId, ...decodeCall(payload) });
       else if (kind === FrameKind.PULL) handler.onPull?.(callId);
-      else if (kind === FrameKind.CANCEL) handler.onCancel?.(callId);
+      else if (kind === FrameKind.CANCEL && handler.onCancel?.(callId)) this.end(callId);
     });
     new Worker(new URL("./watchdog.js", import.meta.url), { workerData: this.guard.buffer }).unref();
     // Ctrl-C in a terminal reaches the whole process group; the parent decides when its workers end.

@@ -71,10 +71,11 @@ const host = new WorkerHost({
     credits.set(call.id, { count: STREAM_WINDOW, wake: () => undefined });
     if (!isWorking) void work();
   },
+  // Ended where the parser comes to it.
   onCancel: (callId) => {
-    if (!credits.has(callId)) return;
-    cancelled.add(callId);
+    if (credits.has(callId)) cancelled.add(callId);
     credits.get(callId)?.wake();
+    return false;
   },
   onPull: (callId) => {
     const credit = credits.get(callId);
@@ -104,7 +105,7 @@ async function indexFiles(call: WorkerCall): Promise<void> {
   const request = decodeMessage<IndexFilesRequest>(call.request);
   let parts: Uint8Array[] = [];
   for (const [item, path] of request.paths.entries()) {
-    if (cancelled.has(call.id)) return;
+    if (cancelled.has(call.id)) break;
     host.begin(call.id, item);
     host.guard.enter(call.id, monotonicMs() + limits.maxParseMs + HANG_GRACE_MS);
     let result: FileResult;
@@ -118,7 +119,7 @@ async function indexFiles(call: WorkerCall): Promise<void> {
     const isLast = item === request.paths.length - 1;
     if (!isLast && WAITING_KINDS.has(result.kind)) continue;
     await creditFor(call.id);
-    if (cancelled.has(call.id)) return;
+    if (cancelled.has(call.id)) break;
     host.message(call.id, ...parts);
     // The next file may occupy this thread for long; what is done must not wait for it.
     host.flush();

@@ -15,8 +15,9 @@ export function queuedCalls(queue: WorkerCall[], schedule: () => void, streams: 
     },
     onCancel: (callId) => {
       const index = queue.findIndex(({ id }) => id === callId);
-      if (index >= 0) queue.splice(index, 1);
-      streams().cancel(callId);
+      if (index < 0) return streams().cancel(callId);
+      queue.splice(index, 1);
+      return true;
     },
     onPull: (callId) => streams().pull(callId),
   };

@@ -58,10 +58,12 @@ export class StreamRunner {
     this.#schedule();
   }
 
-  cancel(callId: number): void {
-    if (this.#stream?.call.id !== callId) return;
+  /** @returns whether it was the stream that ran. */
+  cancel(callId: number): boolean {
+    if (this.#stream?.call.id !== callId) return false;
     this.#stream.messages.return?.();
     this.#finish();
+    return true;
   }
 
   /** Ends the stream, if there is one, with this error. */

@@ -87,12 +87,18 @@ export class WorkerProcess {
   readonly #child: ChildProcess;
   readonly #stream: Duplex;
   readonly #channel: Channel;
-  readonly #outstanding = new Map<number, Outstanding>();
+  /**
+   * Calls whose last frame has not come yet, in the order in which they were sent. Null when nobody wants the answer any more: the
+   * process may run the call all the same, and nothing tells whether it does but its end.
+   */
+  readonly #unanswered = new Map<number, Outstanding | null>();
   /** Events that nobody has been told of. */
   readonly #missedEvents: WorkerEvent[] = [];
   #onEvent = (event: WorkerEvent): void => {
     this.#missedEvents.push(event);
   };
+  /** Those of `#unanswered` that are not null. */
+  #wantedCalls = 0;
   #lastCallId = 0;
   #isAlive = true;
   #isReady = false;
@@ -155,12 +161,23 @@ export class WorkerProcess {
 
   /** For how long it has answered nothing although there was something to answer, in milliseconds. */
   get silentMs(): number {
-    return this.#outstanding.size === 0 ? 0 : monotonicMs() - this.#silentSinceMs;
+    return this.#unanswered.size === 0 ? 0 : monotonicMs() - this.#silentSinceMs;
   }
 
-  /** Calls that were sent and not answered yet. */
+  /** Calls that were sent and not answered yet, with the one that it works on although it was cancelled. */
   get outstandingCalls(): number {
-    return this.#outstanding.size;
+    return this.#wantedCalls + (this.worksForNobody ? 1 : 0);
+  }
+
+  /** Calls were cancelled that may be under way. */
+  get hasCancelledCalls(): boolean {
+    return this.#unanswered.size > this.#wantedCalls;
+  }
+
+  /** What it works on, as a process does that takes one call after the other, was cancelled. */
+  get worksForNobody(): boolean {
+    const [head] = this.#unanswered.values();
+    return head === null;
   }
 
   /** Bytes of calls that the process has not read yet, those of calls that were cancelled included. */
@@ -203,7 +220,7 @@ export class WorkerProcess {
         const message = messages.shift();
         if (message !== undefined) {
           yield message;
-          if (callId !== null && this.#outstanding.has(callId)) this.#channel.send(callId, FrameKind.PULL);
+          if (callId !== null && this.#unanswered.get(callId)) this.#channel.send(callId, FrameKind.PULL);
           continue;
         }
         const ended = state();
@@ -223,11 +240,10 @@ export class WorkerProcess {
    * after the other, and calls that may run twice.
    */
   handOver(other: WorkerProcess): void {
-    const [, ...waiting] = this.#outstanding;
-    for (const [callId, { operation, request, options, answers }] of waiting) {
-      this.#settle(callId);
-      this.#channel.send(callId, FrameKind.CANCEL);
-      other.#start(operation, request, options, answers);
+    const [, ...waiting] = this.#unanswered.keys();
+    for (const callId of waiting) {
+      const call = this.#abandon(callId);
+      if (call !== null) other.#start(call.operation, call.request, call.options, call.answers);
     }
   }
 
@@ -255,8 +271,9 @@ export class WorkerProcess {
     const onAbort = (): void => this.#cancel(callId);
     signal?.addEventListener("abort", onAbort, { once: true });
     const release = () => signal?.removeEventListener("abort", onAbort);
-    if (this.#outstanding.size === 0) this.#silentSinceMs = monotonicMs();
-    this.#outstanding.set(callId, { operation, request, options, answers, release });
+    if (this.#unanswered.size === 0) this.#silentSinceMs = monotonicMs();
+    this.#unanswered.set(callId, { operation, request, options, answers, release });
+    this.#wantedCalls++;
     this.#channel.send(callId, FrameKind.CALL, encodeCallHeader({ operation, deadlineMs }), request);
     return callId;
   }
@@ -264,24 +281,33 @@ export class WorkerProcess {
   #nextCallId(): number {
     do {
       this.#lastCallId = this.#lastCallId === MAX_CALL_ID ? 1 : this.#lastCallId + 1;
-    } while (this.#outstanding.has(this.#lastCallId));
+    } while (this.#unanswered.has(this.#lastCallId));
     return this.#lastCallId;
   }
 
-  /** The call is over; null when it already was. */
+  /** The answer is no longer wanted, and the process is told; null when it was not wanted any more already, or is there. */
+  #abandon(callId: number): Outstanding | null {
+    const call = this.#unanswered.get(callId) ?? null;
+    if (call === null) return null;
+    this.#unanswered.set(callId, null);
+    this.#wantedCalls--;
+    call.release();
+    if (this.#isAlive) this.#channel.send(callId, FrameKind.CANCEL);
+    return call;
+  }
+
+  /** The call is over; null when nobody wants to know. */
   #settle(callId: number): Answers | null {
-    const call = this.#outstanding.get(callId);
-    if (call === undefined) return null;
-    this.#outstanding.delete(callId);
+    const call = this.#unanswered.get(callId) ?? null;
+    this.#unanswered.delete(callId);
+    if (call === null) return null;
+    this.#wantedCalls--;
     call.release();
     return call.answers;
   }
 
   #cancel(callId: number): void {
-    const answers = this.#settle(callId);
-    if (answers === null) return;
-    if (this.#isAlive) this.#channel.send(callId, FrameKind.CANCEL);
-    answers.onError(cancelled());
+    this.#abandon(callId)?.answers.onError(cancelled());
   }
 
   #receive({ callId, kind, payload }: Frame): void {
@@ -290,12 +316,12 @@ export class WorkerProcess {
       return;
     }
     if (kind === FrameKind.MESSAGE) {
-      this.#outstanding.get(callId)?.answers.onMessage(payload);
+      this.#unanswered.get(callId)?.answers.onMessage(payload);
       return;
     }
     this.#silentSinceMs = monotonicMs();
     const answers = this.#settle(callId);
-    if (answers === null) return; // cancelled meanwhile
+    if (answers === null) return;
     if (kind === FrameKind.RESPONSE) answers.onMessage(payload);
     else if (kind === FrameKind.END) answers.onEnd();
     else answers.onError(DriverError.fromJSON(JSON.parse(payload.toString()) as SerializedDriverError));
@@ -311,9 +337,10 @@ export class WorkerProcess {
   }
 
   #failOutstanding({ killedCall, workingCall, workingItem }: WorkerStatus, how: string): void {
-    for (const callId of [...this.#outstanding.keys()]) {
+    const workedForNobody = this.worksForNobody;
+    for (const callId of [...this.#unanswered.keys()]) {
       const item = callId === workingCall ? workingItem : null;
-      const isBystander = killedCall !== 0 || (workingCall !== 0 && item === null);
+      const isBystander = killedCall !== 0 || (item === null && (workingCall !== 0 || workedForNobody));
       const error =
         callId === killedCall
           ? new CallStoppedError(item)

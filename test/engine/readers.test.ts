@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync, renameSync } from "node:fs";
 import { ENDLESS, ensureTable, reason, sqlValue, TestEngine, useEngines, within } from "../support/engine.js";
-import { until, workerPids } from "../support/processes.js";
+import { until, untilAtWork, workerPids } from "../support/processes.js";
 
 /** Rows x = 1, 2, … of a query, as many as `count`. */
 const counting = (count: number): string =>
@@ -80,6 +80,42 @@ describe("reads", () => {
     assert.equal(isOver, false);
     cancellation.abort();
     await assert.rejects(long, reason("CANCELLED"));
+  });
+
+  it("do not wait for one that runs on although its client is gone", async () => {
+    const test = await start({ readers: 1, maxStatementMs: 600_000 });
+    await test.sql("SELECT 1");
+    for (let round = 0n; round < 2n; round++) {
+      const [pid = 0] = workerPids(test.databasePath, "reader");
+      const abort = new AbortController();
+      const endless = test.call("execute", { sql: ENDLESS }, { signal: abort.signal });
+      await untilAtWork(pid);
+      const waiting = test.sql("SELECT ?", round);
+      abort.abort();
+      await assert.rejects(endless, reason("CANCELLED"));
+      const answers = [await waiting, await test.sql("SELECT ?", round)];
+      for (const { rows } of answers) assert.equal(rows[0]?.values[0]?.kind.value, round);
+      assert.notDeepEqual(workerPids(test.databasePath, "reader"), [pid], "its process was ended");
+    }
+  });
+
+  it("are not ended because the driver itself was held up and has not heard their answer", async () => {
+    const test = await start({ maxStreams: 1 });
+    assert.equal(await rowsOf(test.stream("query", { sql: "SELECT 1" })), 1);
+    const pids = workerPids(test.databasePath, "reader");
+    const stream = test.stream("query", { sql: counting(1_000_000) });
+    await stream.next();
+    await stream.return(undefined);
+    const cancelled = new AbortController();
+    const read = test.call("execute", { sql: "SELECT 1" }, { signal: cancelled.signal });
+    await new Promise((resolve) => setImmediate(resolve));
+    cancelled.abort();
+    await assert.rejects(read, reason("CANCELLED"));
+    // As SIGSTOP does.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1_500);
+    assert.equal(await rowsOf(test.stream("query", { sql: "SELECT 1" })), 1);
+    assert.deepEqual(await test.values("SELECT 1"), [1n]);
+    assert.deepEqual(workerPids(test.databasePath, "reader"), pids);
   });
 
   it("survive more endless neighbours than a failing read is tried", async () => {

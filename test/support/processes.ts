@@ -24,6 +24,18 @@ export async function untilNoWorkers(databasePath: string): Promise<void> {
   await until("no worker is left", () => !pids.some((pid) => isWorker(String(pid), databasePath, "")), 30_000);
 }
 
+/** Resolves when the process has used a tenth of a second of processor time from now on, as an endless statement does. */
+export async function untilAtWork(pid: number): Promise<void> {
+  const begunTicks = userTicks(pid);
+  await until(`process ${pid} is at work`, () => userTicks(pid) >= begunTicks + 10);
+}
+
+/** Processor time of a process in user mode, in hundredths of a second (proc(5), field 14). */
+function userTicks(pid: number): number {
+  const afterName = readFileSync(`/proc/${pid}/stat`, "utf8").replace(/^.*\) /s, "");
+  return Number(afterName.split(" ")[11]);
+}
+
 /** Resolves when `condition` holds; rejects with `what` when it does not within the time. */
 export async function until(
   what: string,

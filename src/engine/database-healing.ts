@@ -63,7 +63,8 @@ export class DatabaseHealing {
     try {
       return await attempt();
     } catch (thrown) {
-      failure = databaseFailure(thrown);
+      if (!isDatabaseFailure(thrown)) throw thrown;
+      failure = DriverError.from(thrown);
     }
     const isTemporary = await this.#isTemporary(failure, context);
     const { requestId } = context;
@@ -81,8 +82,9 @@ export class DatabaseHealing {
       this.#log("info", "[index_file] succeeded after recovery", fields);
       return result;
     } catch (thrown) {
-      const { message } = databaseFailure(thrown);
+      const { message } = DriverError.from(thrown);
       this.#log("error", `[index_file] failed again after recovery: ${message}`, fields);
+      if (!isDatabaseFailure(thrown)) throw thrown;
       const error = new DriverError("TEMP_TABLE_STATE", message, {
         hint: "A migration was interrupted and recovery could not undo it; run `config_cli doctor`.",
         cause: thrown,
@@ -114,9 +116,6 @@ export class DatabaseHealing {
   }
 }
 
-/** What was thrown, when it is a failure of the database; throws it again when it is another one. */
-function databaseFailure(thrown: unknown): DriverError {
-  const error = DriverError.from(thrown);
-  if (thrown instanceof FileFailedError || !DATABASE_REASONS.has(error.reason)) throw thrown;
-  return error;
+function isDatabaseFailure(thrown: unknown): boolean {
+  return !(thrown instanceof FileFailedError) && DATABASE_REASONS.has(DriverError.from(thrown).reason);
 }

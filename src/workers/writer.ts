@@ -292,6 +292,8 @@ function answer(call: WorkerCall, run: () => Uint8Array): void {
  * happen, the main process decides: it outlives this one.
  */
 function commitFailed(calls: readonly WorkerCall[], error: CommitFailedError): void {
+  // They had the lock.
+  lockWait.end();
   for (const { id } of calls) host.fail(id, error);
   host.event({ type: "commitFailed", error: error.cause.toJSON() });
   session.connection.close();
@@ -299,7 +301,7 @@ function commitFailed(calls: readonly WorkerCall[], error: CommitFailedError): v
     open();
     const verdict: unknown = session.connection.pragma("quick_check(1)", { simple: true });
     if (verdict !== "ok") throw new DriverError("DATABASE_CORRUPT", `quick_check says: ${String(verdict)}.`);
-    const recovery = connectDatabase(session);
+    const recovery = prepareToServe();
     host.event({ type: "reopened", commitSeq: session.tables.commitSeq().toString(), recovery });
   } catch (fatal) {
     host.log("error", "the writer cannot go on after a failed commit", { reason: DriverError.from(fatal).message });
@@ -355,6 +357,13 @@ function open(): void {
   };
 }
 
+/** @returns what `connectDatabase` does; from then on nothing waits inside of SQLite for long: meanwhile nobody could be answered. */
+function prepareToServe(): string {
+  const recovery = connectDatabase(session);
+  setPragma(session.connection, { name: "busy_timeout", value: Math.min(LOCK_ATTEMPT_MS, limits.maxLockWaitMs) });
+  return recovery;
+}
+
 await announce(host, async () => {
   assertStatementGateWorks();
   const presence = await acquireDriverPresence(databasePath, PRESENCE_WAIT_MS);
@@ -368,13 +377,11 @@ await announce(host, async () => {
   open();
   const foundCommitSeq = session.tables.commitSeq().toString();
   const info: WriterInfo = {
-    recovery: connectDatabase(session),
+    recovery: prepareToServe(),
     foundCommitSeq,
     commitSeq: session.tables.commitSeq().toString(),
     sqliteVersion: session.connection.prepare("SELECT sqlite_version()").pluck().get() as string,
   };
-  // From here on nothing waits inside of SQLite for long: meanwhile nobody could be answered.
-  setPragma(session.connection, { name: "busy_timeout", value: Math.min(LOCK_ATTEMPT_MS, limits.maxLockWaitMs) });
   isOpen = true;
   if (queue.length > 0) schedule();
   return info;

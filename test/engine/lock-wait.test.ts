@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { DriverError } from "../../src/errors.js";
 import { type Connection, openConnection } from "../../src/sqlite/connection.js";
 import { acquirePresence } from "../../src/sqlite/presence-lock.js";
@@ -41,6 +43,26 @@ describe("a database that another process has locked", () => {
     other?.exec("ROLLBACK");
     await test.sql("INSERT INTO t VALUES (3)");
     assert.deepEqual(await test.values("SELECT x FROM t"), [3n]);
+  });
+
+  it("keeps recovery from undoing a migration; the log of IndexFile says so", async () => {
+    const test = await start({ maxLockWaitMs: 300 });
+    const rootPath = dirname(test.databasePath);
+    writeFileSync(join(rootPath, "a.py"), "def f(): pass\n");
+    await test.call("registerProject", { rootPath, id: "p" });
+    other = openConnection(test.databasePath, { role: "migration" });
+    other.exec("ALTER TABLE files RENAME TO temp_files; BEGIN IMMEDIATE");
+    await assert.rejects(test.call("indexFile", { projectId: "p", filePath: "a.py" }), busy);
+    const messages = test.log.map(({ message }) => message);
+    for (const beginning of ["[index_file] temp_files-related failure", "[index_file] failed again after recovery"]) {
+      assert.ok(
+        messages.some((message) => message.startsWith(beginning)),
+        `${beginning}\n${messages.join("\n")}`,
+      );
+    }
+    other.exec("ROLLBACK");
+    await test.call("indexFile", { projectId: "p", filePath: "a.py" });
+    assert.ok(test.log.some(({ message }) => message === "[index_file] succeeded after recovery"));
   });
 
   it("makes writes wait for a while, in order", async () => {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
+import { openConnection } from "../../src/sqlite/connection.js";
 import { ensureTable, reason, sqlValue, TestEngine, useEngines, within } from "../support/engine.js";
 import { until, workerPids } from "../support/processes.js";
 import { SystemFault, whyNoSystemFaults } from "../support/system-faults.js";
@@ -102,6 +103,36 @@ describe("a disk that fails", () => {
       assert.deepEqual(await test.values("SELECT x FROM t"), [1n]);
     });
   }
+
+  it("is opened again as it was at first: what then waits for the lock of another process waits no longer than before", async () => {
+    const maxLockWaitMs = 300;
+    const test = await start({ maxLockWaitMs });
+    await ensureTable(test, "t", "x");
+    const served: boolean[] = [];
+    test.engine.health.on("change", ({ isServing }) => served.push(isServing));
+    const waits = () => test.log.filter(({ message }) => message.includes("writes wait for it")).length;
+    const other = openConnection(test.databasePath, { role: "migration" });
+    try {
+      other.exec("BEGIN IMMEDIATE");
+      const eio = await strike(test, `${SYNC}:error=EIO:when=1`);
+      const unknown = assert.rejects(insert(test, 1n), reason("COMMIT_OUTCOME_UNKNOWN"));
+      await until("the write waits for the lock", () => waits() === 1);
+      other.exec("ROLLBACK");
+      await unknown;
+      await until("the database is open again", () => served.at(-1) === true);
+      assert.equal(eio.count, 1);
+      await eio.remove();
+
+      other.exec("BEGIN IMMEDIATE");
+      const startMs = performance.now();
+      await assert.rejects(insert(test, 2n), reason("DATABASE_BUSY"));
+      // Of a new connection, unless told otherwise.
+      assert.ok(performance.now() - startMs < 5_000, "it has waited in SQLite");
+      assert.equal(waits(), 2, "the log says again that writes wait");
+    } finally {
+      other.close();
+    }
+  });
 
   it("ends the driver when a second sync fails soon after", async () => {
     const test = await open();

@@ -34,7 +34,11 @@ export interface DriverParts {
   readonly writerProcess: WorkerProcess;
 }
 
-/** Wires engine and gRPC server: opens the database, recovers it, and serves on every listener. */
+/**
+ * Wires engine and gRPC server: opens the database, recovers it, and serves on every listener.
+ *
+ * @throws why that cannot be; every process has ended then, and no socket and no note is left.
+ */
 export async function openDriver(parts: DriverParts): Promise<RunningDriver> {
   const { config, logger, tlsFiles, tls, listeners, authenticate, limits, writerProcess } = parts;
   const metricsListener = listeners[config.listen.length];
@@ -67,14 +71,17 @@ export async function openDriver(parts: DriverParts): Promise<RunningDriver> {
   const addresses: string[] = [];
   let stopRenewingTls = () => {};
   let metricsServer: MetricsServer | undefined;
+  const end = async () => {
+    stopRenewingTls();
+    await engine.close();
+    await server.stop(LAST_ANSWERS_MS);
+    metricsServer?.close();
+    await observability.close();
+    removePresenceNote(config.db, process.pid);
+  };
   try {
     await engine.start();
-  } catch (error) {
-    engine.kill();
-    throw error;
-  }
-  warnOfOpenDatabase(config.db, logger);
-  try {
+    warnOfOpenDatabase(config.db, logger);
     for (const listener of listeners.slice(0, config.listen.length)) addresses.push(await server.listen(listener));
     if (metricsListener !== undefined && observability.metrics !== null) {
       const { serveMetrics } = await import("../rpc/metrics-server.js");
@@ -84,23 +91,17 @@ export async function openDriver(parts: DriverParts): Promise<RunningDriver> {
     if (tls !== undefined) stopRenewingTls = renewTls(tlsFiles, tls, [server, metricsServer], logger);
     writePresenceNote(config.db, { program: "driver", pid: process.pid, addresses });
   } catch (error) {
-    await server.stop(0);
-    await engine.close();
+    await end();
     throw error;
   }
   const driver: RunningDriver = {
     addresses,
     failed,
     async stop(drainTimeoutMs) {
-      stopRenewingTls();
       engine.drain();
       await server.drain(drainTimeoutMs);
       // Answers what still runs; the answers then have a moment to leave.
-      await engine.close();
-      await server.stop(LAST_ANSWERS_MS);
-      metricsServer?.close();
-      await observability.close();
-      removePresenceNote(config.db, process.pid);
+      await end();
     },
   };
   return driver;

@@ -3,6 +3,7 @@ import { dirname } from "node:path";
 import type { Config } from "../config/config.js";
 import type { EngineLimits } from "../engine/limits.js";
 import { startWriterProcess } from "../engine/writer-process.js";
+import { DriverError } from "../errors.js";
 import { listenerAt } from "../rpc/listener.js";
 import { decideListeners } from "../security/listen-policy.js";
 import { loadTls, type TlsFiles } from "../security/tls.js";
@@ -26,7 +27,7 @@ export const startDriver: StartDriver = async (config, logger) => {
   const listeners = rules.map(({ address, usesTls }) =>
     listenerAt(address, usesTls && tls !== undefined ? tlsOptions(tls) : undefined),
   );
-  mkdirSync(dirname(config.db), { recursive: true, mode: 0o700 });
+  makeFolder(dirname(config.db));
   const authenticate = createAuthenticator(config, rules, listeners, logger);
   const limits = limitsOf(config);
 
@@ -37,9 +38,23 @@ export const startDriver: StartDriver = async (config, logger) => {
     return await openDriver({ config, logger, tlsFiles, tls, listeners, authenticate, limits, writerProcess });
   } catch (error) {
     writerProcess.kill();
+    await writerProcess.exited;
     throw error;
   }
 };
+
+function makeFolder(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new DriverError("INVALID_REQUEST", `The folder ${path} of the database cannot be made: ${why}.`, {
+      hint: "Name a database in a folder that may be written.",
+      field: "db",
+      cause,
+    });
+  }
+}
 
 function limitsOf(config: Config): EngineLimits {
   return {

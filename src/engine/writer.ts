@@ -253,6 +253,13 @@ export class Writer {
     this.#line.close(draining());
     try {
       await this.#started;
+    } catch {
+      // Told to whoever asked. The process ends by itself, and closes what it has open.
+      this.#process.end();
+      await this.#process.exited;
+      return;
+    }
+    try {
       await this.#process.call("checkpoint", EMPTY, { deadlineMs: Number.POSITIVE_INFINITY });
       this.#process.end();
     } catch (error) {

@@ -42,12 +42,12 @@ export function listenerAt(address: Address, tls?: TlsOptions): Listener {
 /**
  * Makes room for a socket: removes one that nothing answers on, left by a process that was killed.
  *
- * @throws DriverError `INVALID_REQUEST` when another process answers, or something else than a socket is there
+ * @throws DriverError `INVALID_REQUEST` when another process answers, something else than a socket is there, or nobody can tell
  */
 export async function removeStaleSocket(path: string): Promise<void> {
   const found = await lstat(path).catch((error: unknown) => {
     if (isErrno(error, "ENOENT")) return undefined;
-    throw error;
+    throw unusable(path, error);
   });
   if (found === undefined) return;
   if (!found.isSocket()) {
@@ -82,8 +82,16 @@ function isAnswered(path: string): Promise<boolean> {
     });
     socket.once("error", (error) => {
       if (isErrno(error, "ECONNREFUSED") || isErrno(error, "ENOENT")) resolve(false);
-      else reject(error);
+      else reject(unusable(path, error));
     });
+  });
+}
+
+function unusable(path: string, cause: unknown): DriverError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new DriverError("INVALID_REQUEST", `Cannot listen on ${path}: ${why}.`, {
+    hint: "Name a socket in a folder that may be written.",
+    cause,
   });
 }
 

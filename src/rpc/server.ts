@@ -182,7 +182,12 @@ function bindError(address: string, error: Error): DriverError {
       cause: error,
     });
   }
-  return new DriverError("INVALID_REQUEST", `Cannot listen on ${address}: ${error.message}`, { cause: error });
+  // grpc-js: `No address added out of total 1 resolved errors: [listen EACCES: permission denied /a.sock]`
+  const [, why = error.message] = /\[(.*)\]$/.exec(error.message) ?? [];
+  return new DriverError("INVALID_REQUEST", `Cannot listen on ${address}: ${why}.`, {
+    hint: "Name an address of this machine, or a socket in a folder that may be written.",
+    cause: error,
+  });
 }
 
 function createCredentials(listener: Listener): ServerCredentials {

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { DriverError } from "../errors.js";
 
 /** Who has a database open: only a name for messages. Whether somebody has it open, the presence lock tells. */
 export interface PresenceNote {
@@ -51,9 +52,23 @@ export function readPresenceNotes(databasePath: string): PresenceNote[] {
 
 function writeNotes(databasePath: string, notes: readonly PresenceNote[]): void {
   const path = notePath(databasePath);
-  // Two that write at the same moment can lose a note, and with it a name; never a lock.
-  writeFileSync(`${path}.${process.pid}`, `${JSON.stringify(notes)}\n`, { mode: 0o644 });
-  renameSync(`${path}.${process.pid}`, path);
+  const newPath = `${path}.${process.pid}`;
+  try {
+    // Two that write at the same moment can lose a note, and with it a name; never a lock.
+    writeFileSync(newPath, `${JSON.stringify(notes)}\n`, { mode: 0o644 });
+    renameSync(newPath, path);
+  } catch (cause) {
+    rmSync(newPath, { force: true });
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new DriverError(
+      "INTERNAL",
+      `The file ${path}, which tells who has the database open, cannot be written: ${why}.`,
+      {
+        hint: "Check that the folder of the database may be written, and that nothing else has this name.",
+        cause,
+      },
+    );
+  }
 }
 
 function readNotes(databasePath: string): PresenceNote[] {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { Client, credentials } from "@grpc/grpc-js";
@@ -12,6 +12,7 @@ import {
 import { createClient } from "../../src/client/client.js";
 import { BUILT_IN_SCHEMA } from "../../src/schema/built-in-schema.js";
 import { runConfigCli } from "../support/config-cli.js";
+import { workerPids } from "../support/processes.js";
 import { runScript } from "../support/program.js";
 import { useTempFolder } from "../support/temp-folder.js";
 import { beside, DATABASE, DriverProcess, killDrivers, PROGRAM } from "./driver-process.js";
@@ -204,6 +205,46 @@ describe("a driver that serves", () => {
         const { exitCode, stderr } = await refusal("--db", DATABASE);
         assert.match(stderr, says);
         assert.equal(exitCode, 1);
+      });
+    }
+
+    const OBSTACLES: Record<string, { obstacle: string; args?: readonly string[]; says: RegExp }> = {
+      "a file stands where the folder of the database should be": {
+        obstacle: "file",
+        args: ["--db", "file/a.db"],
+        says: /^error: The folder \S+file of the database cannot be made: .+\. Name a database .+\n$/,
+      },
+      "its note of who has the database open cannot be written": {
+        obstacle: `${DATABASE}.lock.json/`,
+        says: /^error: The file \S+\.lock\.json, which .+ cannot be written: .+\. Check .+\n$/,
+      },
+      "a file stands where the folder of its socket should be": {
+        obstacle: "file",
+        args: ["--listen", "unix:file/a.sock"],
+        says: /^error: Cannot listen on file\/a\.sock: ENOTDIR\b.+\. Name .+\n$/,
+      },
+      "one of its sockets has no folder": {
+        obstacle: "file",
+        args: ["--listen", "unix:b.sock", "--listen", "unix:none/a.sock"],
+        says: /^error: Cannot listen on unix:none\/a\.sock: listen \w+: [^\]]+\. Name .+\n$/,
+      },
+      "the socket of its metrics has no folder": {
+        obstacle: "file",
+        args: ["--metrics-listen", "unix:none/m.sock"],
+        says: /^error: Cannot serve metrics on unix:\S+: .+\. Name .+\n$/,
+      },
+    };
+    for (const [what, { obstacle, args = [], says }] of Object.entries(OBSTACLES)) {
+      it(`says so in one sentence, ends with 1 and leaves no process, socket or note: ${what}`, async () => {
+        if (obstacle.endsWith("/")) mkdirSync(inFolder(obstacle));
+        else writeFileSync(inFolder(obstacle), "");
+        const { exitCode, stderr } = await refusal("--db", DATABASE, ...args);
+        assert.match(stderr, says);
+        assert.equal(exitCode, 1);
+        assert.deepEqual(workerPids(inFolder(DATABASE)), []);
+        const made = new Set(readdirSync(inFolder()));
+        for (const expected of [obstacle.replace("/", ""), DATABASE, `${DATABASE}.lock`]) made.delete(expected);
+        assert.deepEqual([...made], []);
       });
     }
 

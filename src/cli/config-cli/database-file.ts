@@ -87,11 +87,20 @@ function notADatabase(path: string, what: string): DriverError {
 
 /** What a command on the database at `path` failed with; where SQLite's own words name no file, the sentence does. */
 export function aboutDatabase(path: string, error: unknown): DriverError {
-  const failure = fromSqliteError(error instanceof CommitFailedError ? error.cause : error);
+  if (error instanceof CommitFailedError) return aboutCommit(path, error);
+  const failure = fromSqliteError(error);
   if (!isSqliteError(failure.cause) || failure.cause.message !== failure.message) return failure;
   return new DriverError(failure.reason, `The database ${path} cannot be worked on: ${failure.message}.`, {
     cause: error,
     ...(failure.sqliteCode !== undefined && { sqliteCode: failure.sqliteCode }),
     ...(failure.hint !== undefined && { hint: failure.hint }),
   });
+}
+
+function aboutCommit(path: string, error: CommitFailedError): DriverError {
+  return new DriverError(
+    error.reason,
+    `The database ${path} may be changed or not, because its COMMIT failed: ${error.cause.message}.`,
+    { hint: "See to the disk and run the command again: it tells what is there.", cause: error },
+  );
 }

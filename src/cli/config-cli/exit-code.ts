@@ -1,6 +1,6 @@
 import type { DriverError } from "../../errors.js";
 
-/** How `config_cli` ends. In every case but `OK`, nothing was changed by `schema`. */
+/** How `config_cli` ends. In every case but `OK`, nothing was changed by `schema`, unless the disk failed its COMMIT. */
 export const ExitCode = {
   /** The schema is as wanted, or was made so; the database is healthy. */
   OK: 0,

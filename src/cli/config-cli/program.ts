@@ -19,7 +19,7 @@ const PROGRAM = "config_cli";
 const EXIT_CODES = `
 Exit codes:
   0    the schema is as wanted, or was made so
-  1    error; nothing was changed
+  1    error; nothing was changed, unless it says that the disk failed a COMMIT
   2    --check or --dry-run found a difference that can be applied safely
   3    changes need consent; each is listed with the --allow that permits it; nothing was changed
   4    the database is busy; nothing was changed

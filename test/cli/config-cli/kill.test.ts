@@ -27,7 +27,7 @@ const OLD = `CREATE TABLE files (id INTEGER PRIMARY KEY AUTOINCREMENT, path TEXT
   INSERT INTO files (path, lines) SELECT printf('src/%0200d.ts', i), i FROM n; INSERT INTO kids SELECT id FROM files;`;
 const NEW = OLD.slice(0, OLD.indexOf("WITH RECURSIVE")).replace("lines TEXT", "lines INTEGER");
 
-describe("config_cli, killed at a system call", function () {
+describe("config_cli, killed or failed at a system call", function () {
   this.timeout(isFull ? 14_400_000 : 300_000);
   const directory = scratchDirectory();
   const template = join(directory, "template.db");
@@ -69,6 +69,34 @@ describe("config_cli, killed at a system call", function () {
         assert.ok(kills.old > 0 && kills.new > 0, JSON.stringify(kills));
       });
     }
+  }
+
+  for (const journalMode of ["wal", "delete"]) {
+    it(`does not say that nothing was changed when the disk fails its COMMIT: ${journalMode}`, async () => {
+      const [before, after] = seedTemplate(journalMode, rebuild.prepare, rebuild.args);
+      restore();
+      const inject = ["-e", "inject=fsync,fdatasync:error=EIO"];
+      const { status, stderr } = spawnSync(
+        "strace",
+        [
+          "-f",
+          "-qq",
+          "-o",
+          "/dev/null",
+          ...filter(["fsync", "fdatasync"]),
+          ...inject,
+          process.execPath,
+          PROGRAM,
+        ].concat(rebuild.args),
+        { encoding: "utf8" },
+      );
+      const sentence = `error: The database ${path} may be changed or not, because its COMMIT failed: disk I/O error. `;
+      assert.equal(stderr.slice(0, sentence.length), sentence);
+      assert.equal(status, 1);
+      await assertWhole(before, after, "after the failure");
+      assert.equal(spawnSync(process.execPath, [PROGRAM, ...rebuild.args]).status, 0);
+      assert.deepEqual(look(), after);
+    });
   }
 
   /** Makes the template; answers how it looks, and how it looks after an undisturbed run. */

@@ -73,8 +73,8 @@ export interface FileStore {
   removeFile(projectId: string, path: string): FileChange | null;
   /** The file, or null; a file that another service has marked as deleted counts as absent. */
   findFile(projectId: string, path: string): IndexedFile | null;
-  /** All files of a project by path, without those that another service has marked as deleted. */
-  listFiles(projectId: string): IndexedFile[];
+  /** The absolute paths of all files of a project, without those that another service has marked as deleted. */
+  listPaths(projectId: string): string[];
   /** How many rows the file has. */
   countRows(fileId: number): RowCounts;
 }
@@ -122,7 +122,9 @@ export function createFileStore(connection: Connection): FileStore {
   ]);
 
   const findFile = connection.prepare<[string, string], FileRow>(`${FILES} AND f.path = ?`);
-  const listFiles = connection.prepare<[string], FileRow>(`${FILES} ORDER BY f.path`);
+  const listPaths = connection
+    .prepare<[string], string>("SELECT path FROM main.files WHERE deleted IS NOT 1 AND project_id = ? ORDER BY path")
+    .pluck();
   const findAnyFile = connection.prepare<[string, string], { id: number; relativePath: string | null }>(
     "SELECT id, relative_path AS relativePath FROM main.files WHERE project_id = ? AND path = ?",
   );
@@ -272,7 +274,7 @@ export function createFileStore(connection: Connection): FileStore {
       const row = findFile.get(projectId, path);
       return row === undefined ? null : fileOfRow(row);
     },
-    listFiles: (projectId) => listFiles.all(projectId).map(fileOfRow),
+    listPaths: (projectId) => listPaths.all(projectId),
     countRows(fileId) {
       const counts = count.get(fileId);
       return counts ?? { classes: 0, methods: 0, functions: 0, imports: 0, usages: 0, content: 0, crossReferences: 0 };

@@ -27,6 +27,7 @@ export interface ProjectPath {
 
 /** A regular file of a project that was read. */
 export interface ProjectFile extends ProjectPath {
+  /** Of this module, and only until the next file is read. */
   readonly bytes: Buffer;
   /** Milliseconds since 1970. */
   readonly mtimeMs: number;
@@ -110,19 +111,18 @@ function assertUnmoved(root: string, filePath: string, place: ProjectPath, descr
   }
 }
 
+/** Fresh memory for every file would cost more than reading it. */
+let scratch = Buffer.allocUnsafe(65_536);
+
 /** Reads to the end, since a file may have grown, but no further than one byte past `maxBytes`. */
 function readAll(descriptor: number, expectedBytes: number, maxBytes: number): Buffer {
-  let buffer = Buffer.allocUnsafe(expectedBytes + 1);
+  if (scratch.length <= expectedBytes) scratch = Buffer.allocUnsafe(expectedBytes + 1);
   let length = 0;
   for (;;) {
-    const read = readSync(descriptor, buffer, length, buffer.length - length, null);
+    const read = readSync(descriptor, scratch, length, Math.min(scratch.length, maxBytes + 1) - length, null);
     length += read;
-    if (read === 0 || length > maxBytes) return buffer.subarray(0, length);
-    if (length === buffer.length) {
-      const larger = Buffer.allocUnsafe(Math.min(buffer.length * 2, maxBytes + 1));
-      buffer.copy(larger, 0, 0, length);
-      buffer = larger;
-    }
+    if (read === 0 || length > maxBytes) return scratch.subarray(0, length);
+    if (length === scratch.length) scratch = Buffer.concat([scratch], scratch.length * 2);
   }
 }
 

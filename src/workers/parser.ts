@@ -259,8 +259,7 @@ function scanProject({ request }: WorkerCall): Buffer {
     !unreadable.some((other) => other.path === "" || path === other.path || path.startsWith(`${other.path}/`));
   const found = new Set(files);
   const removable = index()
-    .store.listFiles(projectId)
-    .map(({ path }) => path)
+    .store.listPaths(projectId)
     .filter((path) => {
       const inProject = relative(root, path).replaceAll(sep, "/");
       return !found.has(inProject) && isWanted(inProject) && isKnown(inProject);

@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
-import { z } from "zod";
+import * as v from "valibot";
 
 /** The version in package.json, which stands beside `dist`. */
-export const { version: VERSION } = z
-  .object({ version: z.string() })
-  .parse(JSON.parse(readFileSync(new URL("../../../package.json", import.meta.url), "utf8")));
+export const { version: VERSION } = v.parse(
+  v.object({ version: v.string() }),
+  JSON.parse(readFileSync(new URL("../../../package.json", import.meta.url), "utf8")),
+);

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { z } from "zod";
+import * as v from "valibot";
 import { DriverError } from "../errors.js";
 
 /** What both programs read from one JSON file. Anything beside `code_analysis` belongs to other programs. */
@@ -16,18 +16,18 @@ export interface ConfigFile {
 /** The name that is looked up in the working directory when no file is named. */
 const DEFAULT_CONFIG_FILE = "config.json";
 
-const document = z.object({
-  code_analysis: z
-    .object({
-      db_path: z.string().min(1).optional(),
-      database: z
-        .object({
-          driver: z.object({ config: z.object({ path: z.string().min(1).optional() }).optional() }).optional(),
-        })
-        .optional(),
-      driver: z.record(z.string(), z.unknown()).optional(),
-    })
-    .optional(),
+const PATH = v.optional(v.pipe(v.string(), v.nonEmpty()));
+
+const DOCUMENT = v.object({
+  code_analysis: v.optional(
+    v.object({
+      db_path: PATH,
+      database: v.optional(
+        v.object({ driver: v.optional(v.object({ config: v.optional(v.object({ path: PATH })) })) }),
+      ),
+      driver: v.optional(v.record(v.string(), v.unknown())),
+    }),
+  ),
 });
 
 /**
@@ -54,18 +54,17 @@ export function readConfigFile(named?: string): ConfigFile | undefined {
     throw invalid(path, `is not JSON: ${describeSyntaxError(content, error)}`, "Correct the file.", error);
   }
 
-  const parsed = document.safeParse(json);
+  const parsed = v.safeParse(DOCUMENT, json);
   if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    const where = issue === undefined || issue.path.length === 0 ? "the document" : issue.path.join(".");
+    const [issue] = parsed.issues;
     throw invalid(
       path,
-      `is wrong at ${where}: ${issue?.message ?? "unknown shape"}`,
+      `is wrong at ${v.getDotPath(issue) ?? "the document"}: ${issue.message}`,
       "Correct the file.",
-      parsed.error,
+      issue,
     );
   }
-  const section = parsed.data.code_analysis;
+  const section = parsed.output.code_analysis;
   const databasePath = section?.db_path ?? section?.database?.driver?.config?.path;
   return {
     path,

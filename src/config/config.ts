@@ -1,4 +1,5 @@
 import { dirname, resolve } from "node:path";
+import * as v from "valibot";
 import { DriverError } from "../errors.js";
 import { type ConfigFile, readConfigFile } from "./config-file.js";
 import {
@@ -101,7 +102,7 @@ function parseFirst(name: OptionName, candidates: readonly Written[]): unknown {
   const option: Option<unknown> = OPTIONS[name];
   const written = candidates.find(({ source, value }) => value !== undefined && isSetIn(option, source));
   if (written === undefined) return undefined;
-  const parsed = option.type.schema.safeParse(written.value);
+  const parsed = v.safeParse(option.type.schema, written.value);
   if (!parsed.success) {
     throw new DriverError(
       "INVALID_REQUEST",
@@ -109,7 +110,7 @@ function parseFirst(name: OptionName, candidates: readonly Written[]): unknown {
       { field: written.place },
     );
   }
-  return option.type.isPath ? resolve(written.folder, String(parsed.data)) : parsed.data;
+  return option.type.isPath ? resolve(written.folder, String(parsed.output)) : parsed.output;
 }
 
 function assertKnownKeys(file: ConfigFile | undefined): void {

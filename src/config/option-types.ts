@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as v from "valibot";
 
 /**
  * How the value of an option is written, checked and shown. Flags and environment variables give strings, the config file
@@ -9,7 +9,7 @@ export interface OptionType<T> {
   readonly placeholder: string | null;
   /** Ends the sentence "it must be …". */
   readonly expects: string;
-  readonly schema: z.ZodType<T>;
+  readonly schema: v.GenericSchema<unknown, T>;
   /** True when relative file names in the value are relative to where the value was written. */
   readonly isPath: boolean;
   /** True when a flag may be repeated; in an environment variable the values are separated by commas. */
@@ -21,31 +21,39 @@ export interface OptionType<T> {
 const MILLISECONDS_OF = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 } as const;
 const BYTES_OF = { B: 1, KB: 1e3, MB: 1e6, GB: 1e9, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 } as const;
 
+const NON_EMPTY = v.pipe(v.string(), v.nonEmpty());
+
 /** Any text but the empty one. */
-export const text: OptionType<string> = scalar("TEXT", "a text that is not empty", z.string().min(1), String);
+export const text: OptionType<string> = scalar("TEXT", "a text that is not empty", NON_EMPTY, String);
 
 /** Where something is sent over HTTP. */
 export const url: OptionType<string> = scalar(
   "URL",
   "an http:// or https:// URL",
-  z.url({ protocol: /^https?$/ }),
+  v.pipe(v.string(), v.url(), v.regex(/^https?:/)),
   String,
 );
 
 /** A file or folder; relative to the working directory, or to the config file that names it. */
-export const path: OptionType<string> = { ...scalar("PATH", "a path", z.string().min(1), String), isPath: true };
+export const path: OptionType<string> = { ...scalar("PATH", "a path", NON_EMPTY, String), isPath: true };
 
 /** A switch: `--flag`, `true` or `1`. */
 export const boolean: OptionType<boolean> = scalar(
   null,
   "true or false",
-  z.union([z.boolean(), z.stringbool({ truthy: ["true", "1"], falsy: ["false", "0"] })]),
+  v.union([
+    v.boolean(),
+    v.pipe(
+      v.picklist(["true", "1", "false", "0"]),
+      v.transform((word) => word === "true" || word === "1"),
+    ),
+  ]),
   String,
 );
 
 /** One of a closed set of words. */
 export function oneOf<const Choice extends string>(choices: readonly Choice[]): OptionType<Choice> {
-  return scalar("NAME", `one of ${choices.join(", ")}`, z.enum(choices), String);
+  return scalar("NAME", `one of ${choices.join(", ")}`, v.picklist(choices), String);
 }
 
 /** What an address looks like; whoever listens on it reads it. */
@@ -56,7 +64,7 @@ export const addressList: OptionType<readonly string[]> = {
   ...scalar(
     "ADDRESS",
     "unix:/path/to.sock, host:port or [IPv6]:port, or a list of those",
-    z.preprocess(splitAtCommas, z.array(z.string().regex(ADDRESS)).min(1).readonly()),
+    list(v.pipe(v.string(), v.regex(ADDRESS))),
     (values: readonly string[]) => values.join(", "),
   ),
   isList: true,
@@ -64,24 +72,28 @@ export const addressList: OptionType<readonly string[]> = {
 
 /** Texts in the order in which they were given. */
 export const textList: OptionType<readonly string[]> = {
-  ...scalar(
-    "NAME",
-    "a text that is not empty, or a list of those",
-    z.preprocess(splitAtCommas, z.array(z.string().min(1)).min(1).readonly()),
-    (values: readonly string[]) => values.join(", "),
+  ...scalar("NAME", "a text that is not empty, or a list of those", list(NON_EMPTY), (values: readonly string[]) =>
+    values.join(", "),
   ),
   isList: true,
 };
 
-function splitAtCommas(value: unknown): unknown {
-  return typeof value === "string" ? value.split(",").map((item) => item.trim()) : value;
+function list(item: v.GenericSchema<string>) {
+  const split = (value: unknown) => (typeof value === "string" ? value.split(",").map((part) => part.trim()) : value);
+  return v.pipe(
+    v.unknown(),
+    v.transform(split),
+    v.array(item),
+    v.nonEmpty(),
+    v.transform((items) => Object.freeze(items)),
+  );
 }
 
 /** A whole number from `min` to `max`. */
 export function count({ min, max }: { readonly min: number; readonly max: number }): OptionType<number> {
-  const digits = z.string().regex(/^\d+$/).transform(Number);
-  const range = z.number().int().min(min).max(max);
-  return scalar("NUMBER", `a whole number from ${min} to ${max}`, z.union([digits.pipe(range), range]), String);
+  const digits = v.pipe(v.string(), v.regex(/^\d+$/), v.transform(Number));
+  const range = integer(min, max);
+  return scalar("NUMBER", `a whole number from ${min} to ${max}`, v.union([v.pipe(digits, range), range]), String);
 }
 
 /**
@@ -92,7 +104,7 @@ export function duration({ minMs, maxMs }: { readonly minMs: number; readonly ma
   return scalar(
     "DURATION",
     `a duration with a unit, such as 500ms, 10s, 5m or 1h, from ${formatDuration(minMs)} to ${formatDuration(maxMs)}`,
-    quantity(MILLISECONDS_OF).pipe(z.number().int().min(minMs).max(maxMs)),
+    v.pipe(quantity(MILLISECONDS_OF), integer(minMs, maxMs)),
     formatDuration,
   );
 }
@@ -105,11 +117,11 @@ export function size({
   readonly minBytes: number;
   readonly maxBytes: number;
 }): OptionType<number> {
-  const range = z.number().int().min(minBytes).max(maxBytes);
+  const range = integer(minBytes, maxBytes);
   return scalar(
     "SIZE",
     `a size such as 65536, 64KiB or 5MB, from ${formatSize(minBytes)} to ${formatSize(maxBytes)}`,
-    z.union([quantity({ ...BYTES_OF, "": 1 }).pipe(range), range]),
+    v.union([v.pipe(quantity({ ...BYTES_OF, "": 1 }), range), range]),
     formatSize,
   );
 }
@@ -127,22 +139,27 @@ function formatSize(bytes: number): string {
 function scalar<T>(
   placeholder: string | null,
   expects: string,
-  schema: z.ZodType<T>,
+  schema: v.GenericSchema<unknown, T>,
   format: (value: T) => string,
 ): OptionType<T> {
   return { placeholder, expects, schema, format, isPath: false, isList: false };
 }
 
-function quantity(units: Readonly<Record<string, number>>): z.ZodType<number> {
-  return z.string().transform((written, context) => {
-    const [, digits, unit = ""] = /^(\d+(?:\.\d+)?) ?([A-Za-z]*)$/.exec(written) ?? [];
-    const factor = units[unit];
-    if (digits === undefined || factor === undefined) {
-      context.addIssue({ code: "custom", message: "not a number with a unit" });
-      return z.NEVER;
-    }
-    return Number(digits) * factor;
-  });
+function integer(min: number, max: number) {
+  return v.pipe(v.number(), v.integer(), v.minValue(min), v.maxValue(max));
+}
+
+function quantity(units: Readonly<Record<string, number>>) {
+  return v.pipe(
+    v.string(),
+    v.rawTransform(({ dataset: { value }, addIssue, NEVER }) => {
+      const [, digits, unit = ""] = /^(\d+(?:\.\d+)?) ?([A-Za-z]*)$/.exec(value) ?? [];
+      const factor = units[unit];
+      if (digits !== undefined && factor !== undefined) return Number(digits) * factor;
+      addIssue({ message: "not a number with a unit" });
+      return NEVER;
+    }),
+  );
 }
 
 function formatQuantity(value: number, units: Readonly<Record<string, number>>): string {

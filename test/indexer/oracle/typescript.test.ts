@@ -10,7 +10,15 @@ const MODULES = new URL("../../../../node_modules/", import.meta.url).pathname;
 const SOURCE = /\.(?:[cm]?ts|tsx|[cm]?js|jsx)$/;
 
 /** Packages that `npm ci` installs; together TypeScript, declaration files, ES modules, CommonJS and bundles. */
-const PACKAGES = ["@bufbuild/protobuf", "@grpc/grpc-js", "mocha", "typescript/lib", "fast-check", "zod", "chokidar"];
+const PACKAGES = [
+  "@bufbuild/protobuf",
+  "@grpc/grpc-js",
+  "mocha",
+  "typescript/lib",
+  "fast-check",
+  "valibot",
+  "chokidar",
+];
 
 describe("parseSource() on TypeScript and JavaScript, against the TypeScript compiler", () => {
   it("finds the same definitions with the same lines and parameters", async function () {

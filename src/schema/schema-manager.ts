@@ -120,15 +120,19 @@ export class SQLiteSchemaManager {
    * missing it takes no lock.
    *
    * @param wantedSql CREATE statements instead of those of the constructor.
+   * @param commit runs its argument in the transaction, for a caller who has something to add to it.
    * @throws DriverError `SQL_ERROR` when the wanted schema is wrong or does not fit what exists, `TEMP_TABLE_STATE` when a
    *   missing table stands under its temporary name, `DATABASE_BUSY` …; nothing is created then.
    */
-  createMissing(wantedSql: string = this.#wantedSql): CreationReport {
+  createMissing(
+    wantedSql: string = this.#wantedSql,
+    commit: <T>(body: () => T) => T = (body) => inTransaction(this.#connection, body),
+  ): CreationReport {
     const wanted = wantedModel(wantedSql);
     try {
       if (this.#missing(wanted).length === 0) return { createdTables: [], createdObjects: [] };
       // Another process may have created them meanwhile: what is missing is decided under the lock.
-      const created = inTransaction(this.#connection, () => {
+      const created = commit(() => {
         const missing = this.#missing(wanted);
         for (const object of missing) this.#create(object, wanted);
         return missing;

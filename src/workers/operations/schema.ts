@@ -109,9 +109,9 @@ export const syncSchema: ExclusiveOperation = (session, bytes) => {
   }
   assertDefinitionAllowed(schemaSql);
   return onDatabase(() => {
-    const { createdTables, createdObjects } = schema.createMissing(schemaSql);
+    const { createdTables, createdObjects } = schema.createMissing(schemaSql, (body) => session.commitAlone(body));
     const hasCreated = createdTables.length + createdObjects.length > 0;
-    const commitSeq = hasCreated ? session.commitAlone(() => session.commitSeq) : 0n;
+    const commitSeq = hasCreated ? session.commitSeq : 0n;
     const drift = schemaDriftMessages(compareSchemas(inspectSchema(connection), wantedModel(schemaSql)));
     return toBinary(
       SyncSchemaResponseSchema,

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import {
   RecoverRequestSchema,
   RecoverResponseSchema,
@@ -189,6 +190,15 @@ describe("operations on the schema", () => {
       assert.deepEqual(db.rows("SELECT * FROM sqlite_schema"), before);
     });
 
+    it("creates and counts in one commit: nobody sees the one without the other", () => {
+      db.writer.connection.pragma("wal_checkpoint(TRUNCATE)");
+      const before = db.writer.tables.commitSeq();
+      const { createdTables, commitSeq } = sync("CREATE TABLE one (a); CREATE TABLE two (b);");
+      assert.deepEqual(createdTables, ["one", "two"]);
+      assert.equal(commitSeq, before + 1n);
+      assert.equal(commitsInWal(`${db.writer.connection.name}-wal`), 1);
+    });
+
     it("leaves what differs as it is and reports each difference", () => {
       db.exec(`CREATE TABLE t (a INTEGER, b TEXT, extra); INSERT INTO t VALUES (1, 'x', 2);
         CREATE INDEX i ON t (a); CREATE VIEW v AS SELECT a FROM t; CREATE TABLE mine (x)`);
@@ -292,3 +302,12 @@ describe("operations on the schema", () => {
     });
   });
 });
+
+/** Frames of a write-ahead log that end a transaction (https://sqlite.org/fileformat2.html#walformat). */
+function commitsInWal(path: string): number {
+  const wal = readFileSync(path);
+  const frameBytes = 24 + wal.readUInt32BE(8);
+  let commits = 0;
+  for (let start = 32; start < wal.length; start += frameBytes) if (wal.readUInt32BE(start + 4) !== 0) commits++;
+  return commits;
+}

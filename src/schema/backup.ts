@@ -101,23 +101,31 @@ export async function copyDatabase(
 /**
  * Gives the copy `partialPath` its name, in the same directory.
  *
- * @throws DriverError `INVALID_REQUEST` when there is such a file; the copy is removed then.
+ * @throws DriverError `INVALID_REQUEST` when there is such a file, which stays; the copy is removed then.
  */
 export function publishCopy(partialPath: string, path: string): void {
+  let isMade = false;
   try {
     // Fails when there is one, which a rename would replace.
     closeSync(openSync(path, "wx", OWNER_ONLY));
+    isMade = true;
     renameSync(partialPath, path);
     synchronize(dirname(path));
   } catch (error) {
+    if (isMade) rmSync(path, { force: true });
     removeCopy(partialPath);
     throw writeError(`The backup ${path}`, error);
   }
 }
 
+/** The copy `path` and what SQLite keeps beside it. */
+export function filesOfCopy(path: string): string[] {
+  return ["", "-journal", "-wal", "-shm"].map((suffix) => path + suffix);
+}
+
 /** Removes an unfinished copy with what SQLite keeps beside it. */
 export function removeCopy(path: string): void {
-  for (const suffix of ["", "-journal", "-wal", "-shm"]) rmSync(path + suffix, { force: true });
+  for (const file of filesOfCopy(path)) rmSync(file, { force: true });
 }
 
 function countAllRows(connection: Connection): Map<string, number> {

@@ -4,7 +4,7 @@
  */
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { BackupRequestSchema, BackupResponseSchema } from "../../gen/code_analysis/driver/v1/backup_pb.js";
-import { copyDatabase, publishCopy, removeCopy } from "../schema/backup.js";
+import { copyDatabase, filesOfCopy, publishCopy, removeCopy } from "../schema/backup.js";
 import { assertBackupDestination } from "../security/backup-destination.js";
 import { openConnection } from "../sqlite/connection.js";
 import { STREAM_WINDOW } from "./channel.js";
@@ -22,14 +22,17 @@ const { databasePath, partialPath } = workerOptions<BackupWorkerOptions>();
 /** Messages that the caller can take; what is said of progress beyond them is left out. */
 let credit = STREAM_WINDOW;
 
-const host = new WorkerHost({
-  onCall: (call) => {
-    void answer(call);
+const host = new WorkerHost(
+  {
+    onCall: (call) => {
+      void answer(call);
+    },
+    onPull: () => {
+      credit++;
+    },
   },
-  onPull: () => {
-    credit++;
-  },
-});
+  filesOfCopy(partialPath),
+);
 
 async function answer(call: WorkerCall): Promise<void> {
   try {
@@ -55,6 +58,8 @@ async function copy(callId: number, destinationPath: string): Promise<void> {
         if (credit <= 0) return;
         credit--;
         send(callId, { progress: { pagesDone: BigInt(donePages), pagesTotal: BigInt(totalPages) } });
+        // The check comes next, and lets nothing leave until it is over.
+        if (donePages === totalPages) host.flush();
       },
     });
     send(callId, { summary: { destinationPath, sizeBytes: BigInt(bytes), isVerified: true, sha256 } });

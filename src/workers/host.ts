@@ -4,7 +4,7 @@ import { DriverError } from "../errors.js";
 import { type CallHeader, Channel, decodeCall, FrameKind } from "./channel.js";
 import type { LogLevel, WorkerEvent } from "./events.js";
 import { writeWorking } from "./status-file.js";
-import { StatementGuard } from "./watchdog.js";
+import { StatementGuard, type Watched } from "./watchdog.js";
 
 /** File descriptor of the channel in a worker process. */
 const CHANNEL_FD = 3;
@@ -31,7 +31,8 @@ export class WorkerHost {
   onEnd: () => void = () => undefined;
   readonly #channel: Channel;
 
-  constructor(handler: WorkerHandler) {
+  /** @param temporaryFiles removed when the parent is gone while a statement runs, when `onEnd` cannot be called. */
+  constructor(handler: WorkerHandler, temporaryFiles: readonly string[] = []) {
     const socket = new Socket({ fd: CHANNEL_FD, readable: true, writable: true });
     // Without its parent a worker has no purpose; a running statement is ended by the watchdog.
     socket.on("close", () => {
@@ -44,7 +45,8 @@ export class WorkerHost {
       else if (kind === FrameKind.PULL) handler.onPull?.(callId);
       else if (kind === FrameKind.CANCEL && handler.onCancel?.(callId)) this.end(callId);
     });
-    new Worker(new URL("./watchdog.js", import.meta.url), { workerData: this.guard.buffer }).unref();
+    const watched: Watched = { buffer: this.guard.buffer, parentPid: process.ppid, temporaryFiles };
+    new Worker(new URL("./watchdog.js", import.meta.url), { workerData: watched }).unref();
     // Ctrl-C in a terminal reaches the whole process group; the parent decides when its workers end.
     process.on("SIGINT", () => undefined);
     process.on("SIGTERM", () => undefined);

@@ -1,3 +1,4 @@
+import { rmSync } from "node:fs";
 import { isMainThread, parentPort, workerData } from "node:worker_threads";
 import { monotonicMs } from "../observability/clock.js";
 import { writeKilledCall } from "./status-file.js";
@@ -18,6 +19,15 @@ const POLL_INTERVAL_MS = 50;
 
 /** Call ids stay below this, so that a word holds one beside its phase. */
 export const MAX_CALL_ID = 2 ** (31 - PHASE_BITS) - 1;
+
+/** What the thread that runs statements tells its watchdog. */
+export interface Watched {
+  readonly buffer: SharedArrayBuffer;
+  /** As it was when the process began: by the time the watchdog runs, it may be gone. */
+  readonly parentPid: number;
+  /** Files that mean nothing without the parent process; removed when it is gone, because nobody else would. */
+  readonly temporaryFiles: readonly string[];
+}
 
 interface SharedState {
   readonly word: Int32Array;
@@ -53,11 +63,10 @@ export class StatementGuard {
   }
 }
 
-function watch(buffer: SharedArrayBuffer): void {
+function watch({ buffer, parentPid, temporaryFiles }: Watched): void {
   const { word, deadlineMs } = viewsOf(buffer);
-  const parent = process.ppid;
   setInterval(() => {
-    if (process.ppid !== parent) process.kill(process.pid, "SIGKILL");
+    if (process.ppid !== parentPid) abandon(temporaryFiles);
     const running = Atomics.load(word, 0);
     if ((running & PHASE_MASK) !== Phase.RUNNING) return;
     if (monotonicMs() < (deadlineMs[0] ?? Number.POSITIVE_INFINITY)) return;
@@ -72,4 +81,12 @@ function watch(buffer: SharedArrayBuffer): void {
   }, POLL_INTERVAL_MS);
 }
 
-if (!isMainThread && parentPort !== null && workerData instanceof SharedArrayBuffer) watch(workerData);
+function abandon(temporaryFiles: readonly string[]): void {
+  try {
+    for (const file of temporaryFiles) rmSync(file, { force: true });
+  } finally {
+    process.kill(process.pid, "SIGKILL");
+  }
+}
+
+if (!isMainThread && parentPort !== null) watch(workerData as Watched);

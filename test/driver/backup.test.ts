@@ -134,6 +134,23 @@ describe("Backup", () => {
     await untilEmpty();
   });
 
+  it("leaves no file when the driver is killed while the copy is checked, which its process cannot leave off", async () => {
+    // Each row takes milliseconds to check, and none to insert.
+    const driver = await start(`PRAGMA ignore_check_constraints = ON;
+      CREATE TABLE slow (x CHECK (length(replace(hex(zeroblob(400000)), '0', '12')) > x));
+      INSERT INTO slow WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) SELECT i FROM n;`);
+    const backup = driver.client.backup({ destinationPath: inFolder("backups", "a.backup") });
+    const killWhenCopied = async () => {
+      for await (const { progress } of backup) {
+        if (progress === undefined || progress.pagesDone < progress.pagesTotal) continue;
+        assert.ok(files().length > 0, "the control: there is something to remove");
+        driver.program.child.kill("SIGKILL");
+      }
+    };
+    await failsWith("DRIVER_UNREACHABLE", killWhenCopied());
+    await untilEmpty();
+  });
+
   it("refuses a destination that is none, is there, or belongs to the database, and serves on", async () => {
     const driver = await start("");
     writeFileSync(inFolder("backups", "mine"), "mine");

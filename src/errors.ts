@@ -126,7 +126,7 @@ export class DriverError extends Error {
 
   /** The message followed by the hint: what a person should read. */
   get sentence(): string {
-    return this.hint === undefined ? this.message : `${this.message} ${this.hint}`;
+    return withHint(this.message, this.hint);
   }
 
   toJSON(): SerializedDriverError {
@@ -150,6 +150,12 @@ export class DriverError extends Error {
     const message = error instanceof Error ? error.message : String(error);
     return new DriverError("INTERNAL", message, { cause: error });
   }
+}
+
+/** A message followed by its hint. Those of SQLite end without a full stop. */
+export function withHint(message: string, hint: string | undefined): string {
+  if (hint === undefined) return message;
+  return /[.!?…]$/.test(message) ? `${message} ${hint}` : `${message}. ${hint}`;
 }
 
 /** How long a client should wait for the driver that comes after this one, in milliseconds. */

@@ -81,7 +81,8 @@ export async function openDriver(parts: DriverParts): Promise<RunningDriver> {
   };
   try {
     await engine.start();
-    warnOfOpenDatabase(config.db, logger);
+    warnOfOpenFile(config.db, "open the database past the driver", logger);
+    if (tlsFiles.key !== undefined) warnOfOpenFile(tlsFiles.key, "use the private key of TLS", logger);
     for (const listener of listeners.slice(0, config.listen.length)) addresses.push(await server.listen(listener));
     if (metricsListener !== undefined && observability.metrics !== null) {
       const { serveMetrics } = await import("../rpc/metrics-server.js");
@@ -126,7 +127,7 @@ function renewTls(
 }
 
 /** What the driver creates is private; a database that was there before keeps its mode, and SQLite gives its WAL the same one. */
-function warnOfOpenDatabase(path: string, logger: Logger): void {
+function warnOfOpenFile(path: string, whatFor: string, logger: Logger): void {
   if ((statSync(path).mode & OTHERS) === 0) return;
-  logger.warn(`every user of this machine may open the database ${path} past the driver; chmod 600 would change that`);
+  logger.warn(`every user of this machine may ${whatFor}: ${path}; chmod 600 would change that`);
 }

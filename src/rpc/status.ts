@@ -3,7 +3,7 @@ import { type Any, anyPack, durationFromMs } from "@bufbuild/protobuf/wkt";
 import { Metadata, type StatusObject, status } from "@grpc/grpc-js";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
 import { StatusSchema } from "../../gen/google/rpc/status_pb.js";
-import { type DriverError, ERROR_DOMAIN } from "../errors.js";
+import { type DriverError, ERROR_DOMAIN, withHint } from "../errors.js";
 
 /**
  * Clients accept 8 KiB of headers (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md), names and framing
@@ -25,7 +25,7 @@ export function toGrpcStatus(error: DriverError): StatusObject {
   const code = status[error.status];
   const hint = error.hint === undefined ? undefined : shorten(error.hint, MAX_HINT_BYTES);
   const message = shorten(error.message, MAX_MESSAGE_BYTES);
-  const sentence = hint === undefined ? message : `${message} ${hint}`;
+  const sentence = withHint(message, hint);
   const details = [
     pack(ErrorInfoSchema, {
       reason: error.reason,

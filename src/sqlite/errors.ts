@@ -32,6 +32,8 @@ const REASON_OF_CODE: Readonly<Record<string, Reason>> = {
 const HINT_OF_REASON: Partial<Record<Reason, string>> = {
   DATABASE_BUSY: "Another process holds the database; try again.",
   DATABASE_CORRUPT: "Run `config_cli doctor` and restore a backup if it confirms the damage.",
+  CONSTRAINT_DATATYPE:
+    "An INTEGER PRIMARY KEY, a LIMIT and an OFFSET take integers only, and a column of a STRICT table values of its type.",
   DISK_FULL: "Free space on the disk that holds the database and try again.",
   DATABASE_READ_ONLY: "Check the permissions of the database file and of its directory.",
 };

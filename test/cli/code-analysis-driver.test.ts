@@ -245,7 +245,7 @@ describe("code-analysis-driver", () => {
       const { exitCode, stdout, stderr } = await run("sql", "SELECT bad");
       assert.deepEqual(
         { exitCode, stdout, stderr },
-        { exitCode: 1, stdout: "", stderr: "error: no such column: bad Name another.\n" },
+        { exitCode: 1, stdout: "", stderr: "error: no such column: bad. Name another.\n" },
       );
     });
 

@@ -120,7 +120,10 @@ describe("access to each RPC of a running driver", () => {
   beforeEach(async () => {
     const readTokenFile = inFolder("reader.token");
     driver = await DriverProcess.start(inFolder(), {
-      args: ["--listen", "127.0.0.1:0", "--listen", `unix:${inFolder("a.sock")}`, "--read-token-file", readTokenFile],
+      args: [
+        ...["--listen", "127.0.0.1:0", "--listen", `unix:${inFolder("a.sock")}`],
+        ...["--metrics-listen", "127.0.0.1:0", "--read-token-file", readTokenFile],
+      ],
     });
     const read = (path: string) => readFileSync(path, "utf8").trim();
     tokens = { writer: read(`${driver.databasePath}.token`), reader: read(readTokenFile) };
@@ -175,6 +178,20 @@ describe("access to each RPC of a running driver", () => {
     for await (const text of stream) answer += text;
     const listed = new Set(answer.match(/(?:code_analysis|grpc)(?:\.\w+)+/g));
     assert.deepEqual(listed, new Set(SERVICES.map(({ typeName }) => typeName)));
+  });
+
+  it("lets who may call it read its metrics, and nobody else", async () => {
+    const { address } = await driver.logged("serving metrics");
+    const read = async (authorization?: string): Promise<number> => {
+      const headers = authorization === undefined ? undefined : { authorization };
+      const response = await fetch(`http://${String(address)}/metrics`, { ...(headers && { headers }) });
+      await response.text();
+      return response.status;
+    };
+    for (const header of [undefined, "Bearer ", "Bearer wrong", `Bearer ${tokens.writer}x`, tokens.writer]) {
+      assert.equal(await read(header), 401, header);
+    }
+    for (const token of [tokens.reader, tokens.writer]) assert.equal(await read(`Bearer ${token}`), 200);
   });
 
   it("is refused without a token, with a wrong one, and with anything like one", async () => {

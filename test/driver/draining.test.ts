@@ -1,14 +1,17 @@
 import assert from "node:assert/strict";
 import { type DescMessage, fromBinary, type MessageInitShape, type MessageShape } from "@bufbuild/protobuf";
-import { Client, credentials } from "@grpc/grpc-js";
+import { anyUnpack, durationMs } from "@bufbuild/protobuf/wkt";
+import { Client, credentials, type ServiceError, status } from "@grpc/grpc-js";
 import { DriverService } from "../../gen/code_analysis/driver/v1/driver_service_pb.js";
+import { RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
+import { StatusSchema } from "../../gen/google/rpc/status_pb.js";
 import { fromCallError } from "../../src/client/call-error.js";
 import type { UnaryMethodName } from "../../src/engine/call.js";
 import { DriverError } from "../../src/errors.js";
 import { openConnection } from "../../src/sqlite/connection.js";
 import { encode, query, raw, unary } from "../rpc/support.js";
 import { ENDLESS } from "../support/engine.js";
-import { until } from "../support/processes.js";
+import { until, untilNoWorkers } from "../support/processes.js";
 import { useTempFolder } from "../support/temp-folder.js";
 import { DriverProcess, killDrivers } from "./driver-process.js";
 import { failsWith } from "./failure.js";
@@ -119,6 +122,46 @@ describe("a driver after SIGTERM", () => {
     await Promise.all(running);
     await assertEnded(driver);
   });
+
+  it("says in its trailers when to come back: RetryInfo, and the pushback of retry policies", async () => {
+    const { driver, client } = await start("--drain-timeout", "10m");
+    const running = assert.rejects(client.execute(ENDLESS));
+    await client.call("getDriverInfo", {});
+    await terminate(driver);
+    const plain = new Client(driver.address, credentials.createInsecure());
+    const { input } = DriverService.method.execute;
+    const refused = await unary(plain, raw("execute"), encode(input, { sql: "SELECT 1" })).then(
+      () => assert.fail("it was answered"),
+      (error: ServiceError) => error,
+    );
+    plain.close();
+    assert.equal(refused.code, status.UNAVAILABLE);
+    const [bytes] = refused.metadata.get("grpc-status-details-bin");
+    assert.ok(Buffer.isBuffer(bytes));
+    const { code, details } = fromBinary(StatusSchema, bytes);
+    assert.equal(code, status.UNAVAILABLE);
+    const retry = details.map((detail) => anyUnpack(detail, RetryInfoSchema)).find((found) => found !== undefined);
+    assert.ok(retry?.retryDelay !== undefined && durationMs(retry.retryDelay) > 0, "it has no RetryInfo");
+    assert.deepEqual(refused.metadata.get("grpc-retry-pushback-ms"), [String(durationMs(retry.retryDelay))]);
+    await driver.kill();
+    await running;
+  });
+
+  for (const second of ["SIGTERM", "SIGINT"] as const) {
+    it(`ends at once at a second signal, ${second}, whatever runs, and what was acknowledged is there`, async () => {
+      const { driver, client } = await start("--drain-timeout", "10m");
+      await client.execute("INSERT INTO t VALUES (1)");
+      const running = assert.rejects(client.execute(ENDLESS));
+      await client.call("getDriverInfo", {});
+      await terminate(driver);
+      driver.program.child.kill(second);
+      assert.equal((await driver.program.ended).exitCode, 130);
+      await running;
+      await untilNoWorkers(driver.databasePath);
+      const next = await DriverProcess.start(inFolder());
+      assert.deepEqual(await next.values("SELECT x FROM t"), [1n]);
+    });
+  }
 
   it("answers DRAINING at once what waits for a transaction, and rolls that back", async () => {
     const { driver, client } = await start("--drain-timeout", "1m");

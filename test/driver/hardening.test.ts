@@ -157,6 +157,19 @@ describe("a driver on a machine that others use, too", () => {
       }
     });
 
+    it("warns of a private key that others may read", async () => {
+      install(inFolder(), "driver");
+      chmodSync(inFolder("driver.key"), 0o644);
+      const args = ["--listen", "localhost:0", "--tls-cert", "driver.crt", "--tls-key", "driver.key"];
+      const warning = "every user of this machine may use the private key";
+      const driver = await DriverProcess.start(inFolder(), { args });
+      await driver.logged(warning, "driver.key");
+      await driver.stop();
+      chmodSync(inFolder("driver.key"), 0o600);
+      const next = await DriverProcess.start(inFolder(), { args });
+      assert.ok(!(await next.stop()).stderr.includes(warning), "the control");
+    });
+
     it("renews its certificate without a restart; a broken one is not taken", async () => {
       install(inFolder(), "driver");
       const args = ["--listen", "localhost:0", "--tls-cert", "driver.crt", "--tls-key", "driver.key"];

@@ -6,6 +6,8 @@ import { StatusSchema } from "../../gen/google/rpc/status_pb.js";
 import { parseStatusDetails } from "../../src/client/errors.js";
 import { DriverError, type DriverErrorOptions, type Reason, STATUS_OF_REASON } from "../../src/errors.js";
 import { toGrpcStatus } from "../../src/rpc/status.js";
+import { openConnection } from "../../src/sqlite/connection.js";
+import { fromSqliteError } from "../../src/sqlite/errors.js";
 import { decode, execute, failure, TestBench, unaryEngine } from "./support.js";
 
 const EMPTY = new Uint8Array();
@@ -87,6 +89,19 @@ describe("toGrpcStatus()", () => {
       assert.equal(parsed?.retryAfterMs, 1_250);
     });
   }
+
+  it("makes sentences of the few words of SQLite and of the hint", () => {
+    const connection = openConnection(":memory:", { role: "writer" });
+    try {
+      connection.exec("CREATE TABLE t (id INTEGER PRIMARY KEY)");
+      connection.exec("INSERT INTO t VALUES ('one')");
+      assert.fail("SQLite has taken it");
+    } catch (error) {
+      assert.match(toGrpcStatus(fromSqliteError(error)).details, /^datatype mismatch\. An INTEGER PRIMARY KEY, .+\.$/);
+    } finally {
+      connection.close();
+    }
+  });
 
   it("keeps a short text whole, whatever it contains", async () => {
     const error = new DriverError("SQL_ERROR", 'near "ж%20\n😀": syntax error');

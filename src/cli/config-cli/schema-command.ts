@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { DriverError } from "../../errors.js";
+import { DriverError, withHint } from "../../errors.js";
 import { type Backup, backupPath, createBackup, partialPathOf } from "../../schema/backup.js";
 import { BUILT_IN_SCHEMA } from "../../schema/built-in-schema.js";
 import { createDriver } from "../../schema/direct-driver.js";
@@ -66,7 +66,7 @@ export async function runSchema(flags: SchemaFlags, context: CommandContext): Pr
       context.terminal.stdout.write(`${JSON.stringify(outcomeDocument(path, outcome), null, 2)}\n`);
     }
     for (const { message, hint } of outcome.plan.problems) {
-      context.reportError(hint === undefined ? message : `${message} ${hint}`);
+      context.reportError(withHint(message, hint));
     }
     return outcome.exitCode;
   } finally {

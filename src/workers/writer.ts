@@ -60,7 +60,7 @@ const queue: WorkerCall[] = [];
 const schedule = oncePerTurn(runQueue);
 /** Since when the first call of the queue has waited; undefined while it is empty. */
 let waitingSinceMs: number | undefined;
-/** Nothing runs before the database is open. */
+/** Nothing runs before the database is open, or when the parent is gone. */
 let isOpen = false;
 let isDraining = false;
 const lockWait = new LockWait(limits.maxLockWaitMs);
@@ -353,6 +353,7 @@ function open(): void {
   commits = new GroupCommit(session, host.guard);
   // The last connection that closes removes the WAL. One that still reads for a stream cannot be closed; then recovery does it.
   host.onEnd = () => {
+    isOpen = false;
     if (!streams.isBusy) connection.close();
   };
 }

@@ -224,21 +224,22 @@ describe("a driver under abuse", function () {
     }
     await driver.register(inFolder());
     let crashes = 0;
-    let answered = 0;
+    const answered = Array.from({ length: 8 }, () => 0);
     let isOver = false;
     const failures: Promise<unknown>[] = [];
-    const indexed = Array.from({ length: 8 }, async (_, client) => {
-      for (let at = client; !isOver; at += 8) {
-        await driver.indexFile(files[at % files.length] ?? "", true).then(
-          () => answered++,
-          (error: unknown) => failures.push(failsWith("FILE_NOT_INDEXABLE", Promise.reject(error))),
-        );
+    const indexed = answered.map(async (_, client) => {
+      for (let at = client; !isOver; at += answered.length) {
+        await driver
+          .indexFile(files[at % files.length] ?? "", true)
+          .catch((error: unknown) => failures.push(failsWith("FILE_NOT_INDEXABLE", Promise.reject(error))));
+        answered[client] = (answered[client] ?? 0) + 1;
       }
     });
     while (crashes < CRASHES) {
-      const before = answered;
-      // One that dies again and again before it has worked on anything is given up, and that is not what this is about.
-      await until("a parser is at work", () => answered > before);
+      const before = [...answered];
+      // A file that sees a parser die three times before it is worked on is given up, and that is not what this is about: here
+      // each call in flight sees one.
+      await until("every client has an answer", () => answered.every((count, client) => count > (before[client] ?? 0)));
       await pause(random.next() * 100);
       const [pid] = workerPids(driver.databasePath, "parser");
       if (pid === undefined) continue;

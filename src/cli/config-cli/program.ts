@@ -102,7 +102,7 @@ function createProgram(context: CommandContext, version: string, onExitCode: (ex
     .option("--allow <CONSENT...>", "Permit a loss or change of data that the plan names. Repeatable.", collectConsent)
     .option(
       "--rename <TABLE.OLD=NEW...>",
-      "A column was renamed; without this it is dropped and another added. Repeatable.",
+      "A column was renamed; without this it is dropped and another added. Quote names as in SQL. Repeatable.",
       collectRename,
     )
     .option("--backup-dir <DIR>", "Where the backup goes. [default: beside the database]")
@@ -140,12 +140,21 @@ function collectConsent(value: string, earlier: readonly string[] = []): string[
   return [...earlier, value];
 }
 
+/** Names as SQL has them: one in double quotes may hold what separates them. */
+const RENAME = /^("(?:[^"]|"")+"|[^".]+)\.("(?:[^"]|"")+"|[^"=]+)=("(?:[^"]|"")+"|[^"]+)$/;
+
 function collectRename(value: string, earlier: readonly ColumnRename[] = []): ColumnRename[] {
-  const [, table, from, to] = /^([^.]+)\.([^=]+)=(.+)$/.exec(value) ?? [];
+  const [, table, from, to] = RENAME.exec(value) ?? [];
   if (table === undefined || from === undefined || to === undefined) {
-    throw new InvalidArgumentError("It must be TABLE.OLD=NEW.");
+    throw new InvalidArgumentError(
+      'It must be TABLE.OLD=NEW, with names that hold a ".", "=" or quote in double quotes.',
+    );
   }
-  return [...earlier, { table, from, to }];
+  return [...earlier, { table: unquoted(table), from: unquoted(from), to: unquoted(to) }];
+}
+
+function unquoted(name: string): string {
+  return name.startsWith('"') ? name.slice(1, -1).replaceAll('""', '"') : name;
 }
 
 function parseSeconds(value: string): number {

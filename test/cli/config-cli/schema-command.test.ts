@@ -203,6 +203,7 @@ describe("config_cli schema", () => {
       ["--dry-run", "--check"],
       ["--wait", "soon"],
       ["--rename", "files"],
+      ["--rename", 'fi"les.a=b'],
       ["--allow", "nonsense"],
       ["--allow", "drop-column:"],
       ["--config", "x"],
@@ -248,6 +249,16 @@ describe("config_cli schema", () => {
       assert.deepEqual(
         use((db) => db.prepare("SELECT remark FROM files").pluck().all()),
         [null, "keep", null],
+      );
+    });
+
+    it("--rename takes names in double quotes, as SQL does", async () => {
+      use((db) => db.exec(`CREATE TABLE "a.b" ("x=""y" TEXT); INSERT INTO "a.b" VALUES ('kept')`));
+      const wanted = `${OLD}; CREATE TABLE "a.b" ("n.m" TEXT)`;
+      assert.equal((await run(wanted, "--rename", '"a.b"."x=""y"="n.m"')).exitCode, 0);
+      assert.equal(
+        use((db) => db.prepare('SELECT "n.m" FROM "a.b"').pluck().get()),
+        "kept",
       );
     });
 

@@ -22,6 +22,8 @@ import { keepsRowids } from "./rebuild.js";
 import { type RehearsalFailure, rehearse, type SchemaClone, type Unclonable, withClone } from "./rehearsal.js";
 import { tokenize } from "./tokens.js";
 
+const BROKEN_HINT = "Correct it in the wanted schema, or keep there what it uses.";
+
 /** The operations that a rehearsal proved, and what it showed. */
 export interface Choice {
   readonly operations: readonly Operation[];
@@ -114,9 +116,9 @@ function tryOut(
   return {
     broken: new Map(broken),
     problems: [
-      ...broken.map(([label, why]) => schemaProblem(label, `The ${label} would not work any more: ${why}.`)),
+      ...broken.map(([label, why]) => schemaProblem(label, `The ${label} would not work: ${why}.`, BROKEN_HINT)),
       ...brokenKeys.map(([label, why]) =>
-        schemaProblem(label, `The foreign key ${label} would not work any more: ${why}.`),
+        schemaProblem(label, `The foreign key ${label} would not work: ${why}.`, BROKEN_HINT),
       ),
       ...contentlessProblems(diff, operations),
     ],

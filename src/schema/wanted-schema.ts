@@ -54,13 +54,22 @@ function execute(scratch: Connection, sql: string, statement: readonly Token[]):
     // CREATE TABLE t (trigger, begin); ATTACH …
     scratch.prepare(textUpTo(sql, statement, statement.length - 1)).run();
   } catch (error) {
-    throw mistake(sql, findMistake(scratch, sql, statement, error), fromSqliteError(error).message, error);
+    throw mistake(sql, findMistake(scratch, sql, statement, error), explain(fromSqliteError(error).message), error);
   }
+}
+
+const UNRECOGNIZED = /^unrecognized token: "([\s\S]*)"$/;
+
+/** SQLite quotes a text that is not closed up to the end of the file; its first line is enough to find it. */
+function explain(message: string): string {
+  const [line = "", ...more] = (UNRECOGNIZED.exec(message)?.[1] ?? "").split("\n");
+  return more.length === 0 ? message : `the text or name that begins with ${line} is not closed`;
 }
 
 /**
  * Where SQLite gave up. For `near "x": syntax error` that is the first `x` up to which the statement, cut short, is no longer
- * merely incomplete; for every other error the last token that the message names; else the start of the statement.
+ * merely incomplete; for a token that SQLite does not recognize, a text that is not closed above all, that token; for every other
+ * error the last token that the message names; else the start of the statement.
  */
 function findMistake(scratch: Connection, sql: string, statement: readonly Token[], error: unknown): number {
   const { message } = fromSqliteError(error);
@@ -70,6 +79,10 @@ function findMistake(scratch: Connection, sql: string, statement: readonly Token
       (token, index) => token.text === near && messageOf(scratch, textUpTo(sql, statement, index)) === message,
     );
     return statement[found]?.start ?? statement[0]?.start ?? 0;
+  }
+  const unrecognized = UNRECOGNIZED.exec(message)?.[1];
+  if (unrecognized !== undefined) {
+    return (statement.find((token) => token.text === unrecognized) ?? statement[0])?.start ?? 0;
   }
   if (message === "incomplete input") return statement.at(-1)?.end ?? 0;
   const named = statement.findLast((token) => token.kind !== "operator" && message.endsWith(`: ${token.value}`));

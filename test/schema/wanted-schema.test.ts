@@ -12,6 +12,12 @@ describe("readWantedSchema()", () => {
     ["a missing parenthesis", "CREATE TABLE t (a,\n b", /line 2, column 3: incomplete input/],
     ["a statement that is no CREATE", "CREATE TABLE t (a);\n  DROP TABLE t;", /line 2, column 3: only CREATE TABLE/],
     ["a TEMP table", "CREATE TEMP TABLE t (a);", /line 1, column 1: only CREATE TABLE/],
+    [
+      "a text that is not closed",
+      "CREATE TABLE t (a,\n b TEXT DEFAULT 'open);\nCREATE TABLE u (a);\n",
+      /line 2, column 17: the text or name that begins with 'open\); is not closed\.$/,
+    ],
+    ["a name that is not closed", 'CREATE TABLE t (a,\n "b);', /line 2, column 2: unrecognized token: ""b\);"/],
     ["an unknown table", "CREATE TABLE t (a);\nCREATE INDEX i ON u (a);", /line 2, column 1: no such table: main\.u/],
   ];
   for (const [name, sql, message] of mistakes) {

@@ -57,7 +57,7 @@ def take_notes(driver) -> None:
             driver.Execute(
                 sql_pb2.ExecuteRequest(sql=sql, parameters=parameters, transaction_id=begun.transaction_id)
             )
-    except grpc.RpcError:
+    except BaseException:
         driver.RollbackTransaction(
             transaction_pb2.RollbackTransactionRequest(transaction_id=begun.transaction_id)
         )
@@ -87,4 +87,6 @@ def search(driver, project) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: example.py DIR")
     main(sys.argv[1])

@@ -16,6 +16,9 @@ import (
 )
 
 func main() {
+	if len(os.Args) != 2 {
+		log.Fatal("usage: example DIR")
+	}
 	if err := run(context.Background(), os.Args[1]); err != nil {
 		log.Fatal(err)
 	}
@@ -36,13 +39,19 @@ func run(ctx context.Context, directory string) error {
 		return err
 	}
 	project := registered.Project.Id
-	return errors.Join(
-		index(ctx, client, project),
-		listLargestClasses(ctx, client),
-		takeNotes(ctx, client),
-		askForWhatIsNotThere(ctx, client, project),
-		search(ctx, client, project),
-	)
+	if err := index(ctx, client, project); err != nil {
+		return err
+	}
+	if err := listLargestClasses(ctx, client); err != nil {
+		return err
+	}
+	if err := takeNotes(ctx, client); err != nil {
+		return err
+	}
+	if err := askForWhatIsNotThere(ctx, client, project); err != nil {
+		return err
+	}
+	return search(ctx, client, project)
 }
 
 // index indexes the project and shows how far it is.

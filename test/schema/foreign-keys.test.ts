@@ -85,6 +85,10 @@ describe("migration: foreign keys", () => {
     assert.deepEqual([...new Set(seen)], [0]);
     assert.equal(hashTable(connection, "classes").rows, 3);
     assert.equal(connection.pragma("legacy_alter_table", { simple: true }), 1);
+    const control = scratchDatabase(OLD_FILES + child("CASCADE") + FILE_ROWS + CHILD_ROWS).connection;
+    control.pragma("legacy_alter_table = ON");
+    migrateNaively(control, "files", NEW_FILES);
+    assert.equal(hashTable(control, "classes").rows, 0, "legacy_alter_table alone does not save the children");
   });
 
   it("A6 rebuilds a table that references itself", () => {
@@ -99,18 +103,31 @@ describe("migration: foreign keys", () => {
     connection.pragma("foreign_keys = ON");
     connection.exec("DELETE FROM files WHERE id = 1");
     assert.equal(hashTable(connection, "files").rows, 0, "the cascade works after the rebuild");
+    const control = scratchDatabase(sql).connection;
+    control.pragma("foreign_keys = ON");
+    control.exec(`${table("INTEGER").replace("files", "new_files")} INSERT INTO new_files SELECT * FROM files;
+      DROP TABLE files; ALTER TABLE new_files RENAME TO files;`);
+    assert.equal(
+      hashTable(control, "files").rows,
+      1,
+      "the control: a copy that still refers to the old table goes with it",
+    );
   });
 
   it("A7 rebuilds two tables that reference each other", () => {
     const tables = (type: string) =>
       `CREATE TABLE a (id INTEGER PRIMARY KEY, b INT REFERENCES b ON DELETE CASCADE, x ${type});
        CREATE TABLE b (id INTEGER PRIMARY KEY, a INT REFERENCES a ON DELETE CASCADE, x ${type});`;
-    const { connection } = scratchDatabase(
-      `${tables("TEXT")} INSERT INTO a VALUES (1, 1, '5'); INSERT INTO b VALUES (1, 1, '6');`,
-    );
+    const sql = `${tables("TEXT")} INSERT INTO a VALUES (1, NULL, '5'); INSERT INTO b VALUES (1, 1, '6');
+      UPDATE a SET b = 1;`;
+    const { connection } = scratchDatabase(sql);
     const { plan } = migrate(connection, tables("INTEGER"));
     assert.equal(plan.operations.length, 2);
     assert.deepEqual(connection.prepare("SELECT a.x, b.x AS y FROM a JOIN b ON b.a = a.id").all(), [{ x: 5, y: 6 }]);
+    const control = scratchDatabase(sql).connection;
+    const newA = tables("INTEGER").split(";")[0] ?? "";
+    migrateNaively(control, "a", newA);
+    assert.equal(hashTable(control, "b").rows, 0, "the naive procedure empties the other table");
   });
 
   it("A8 refuses to drop the unique index that is a child's parent key", () => {

@@ -138,6 +138,12 @@ describe("migration: references to a rebuilt table", () => {
       "by_size",
       "t",
     ]);
+    const control = scratchDatabase(OLD + ROWS).connection;
+    control.exec("CREATE TEMP TABLE files (id INTEGER PRIMARY KEY, size TEXT)");
+    assert.throws(
+      () => migrateNaively(control, "files", NEW.replace("TABLE files", "TABLE main.files")),
+      /already exists/,
+    );
   });
 
   it("B11 refuses while a TEMP trigger hangs on the table", () => {

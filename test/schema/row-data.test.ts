@@ -126,10 +126,12 @@ describe("migration: the data in the rows", () => {
 
   it("D5 counts the texts that change when their column becomes INTEGER", () => {
     const rows = TEXTS.map((text, index) => `(${index + 1}, ${text})`).join();
-    const { connection } = scratchDatabase(
-      `${table("id INTEGER PRIMARY KEY, lines TEXT")} INSERT INTO files VALUES ${rows};`,
-    );
+    const sql = `${table("id INTEGER PRIMARY KEY, lines TEXT")} INSERT INTO files VALUES ${rows};`;
+    const { connection } = scratchDatabase(sql);
     const wanted = table("id INTEGER PRIMARY KEY, lines INTEGER");
+    const control = scratchDatabase(sql).connection;
+    migrateNaively(control, "files", wanted);
+    assert.deepEqual(columnOf(control, "lines").slice(0, 2), ["7", "1000"], "the naive procedure does not ask");
     const plan = planMigration(connection, wanted);
     assert.deepEqual(consentsOf(connection, wanted), [
       { id: "lossy:files.lines", rows: 4, sampleRowids: ["1", "2", "3", "5"] },
@@ -170,6 +172,9 @@ describe("migration: the data in the rows", () => {
     for (const [from, to, value] of cases) {
       const { connection } = scratchDatabase(`${table(`x ${from}`)} INSERT INTO files VALUES (${value});`);
       assertRefused(connection, table(`x ${to}`), /--allow lossy:files\.x/);
+      const before = columnOf(connection, "x");
+      migrateNaively(connection, "files", table(`x ${to}`));
+      assert.notDeepEqual(columnOf(connection, "x"), before, "the naive procedure changes it without a word");
     }
     const { connection } = scratchDatabase(`${table("x INTEGER")} INSERT INTO files VALUES (9007199254740992), (5);`);
     migrate(connection, table("x REAL"));
@@ -344,6 +349,9 @@ describe("migration: the data in the rows", () => {
     ]);
     assert.match(planMigration(connection, table("c TEXT")).notes.join(), /Dropping files\.b loses nothing/);
     assertRefused(connection, table("c TEXT"), /--allow drop-column:files\.a/);
+    const control = scratchDatabase(`${table("a TEXT, c TEXT")} INSERT INTO files VALUES ('1', 'x');`).connection;
+    migrateNaively(control, "files", table("c TEXT"), "c");
+    assert.deepEqual(control.prepare("SELECT * FROM files").all(), [{ c: "x" }], "the naive procedure does not ask");
     migrate(connection, table("c TEXT"), { allow: ["DROP-COLUMN:files.A"] });
     assert.deepEqual(columnOf(connection, "c"), ["'x'", "'y'"]);
     const view = "CREATE VIEW files AS SELECT 1 AS c;";

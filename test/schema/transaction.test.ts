@@ -82,6 +82,15 @@ describe("applyMigration()", () => {
     migrate(connection, NEW, { onStep: (sql) => steps.push(sql) });
     assert.equal(steps[0], "BEGIN IMMEDIATE");
     assert.deepEqual(steps.slice(-2), ["-- prove", "COMMIT"]);
+    const control = scratchDatabase(`PRAGMA journal_mode = wal; ${OLD} ${rows(3)}`);
+    control.connection.exec("BEGIN");
+    control.connection.prepare("SELECT count(*) FROM files").get();
+    control.connect().exec("DELETE FROM kids");
+    assert.throws(
+      () => control.connection.exec("ALTER TABLE files RENAME TO temp_files"),
+      /database is locked/,
+      "the control: a transaction that read first can never write once another has written",
+    );
   });
 
   it("F4 says that the database is busy while another process writes", () => {

@@ -120,6 +120,9 @@ describe("migration: what hangs on a rebuilt table", () => {
       "CREATE VIEW sizes AS SELECT size FROM files; CREATE VIEW total AS SELECT sum(size) AS total FROM sizes;";
     const wanted = "CREATE TABLE files (id INTEGER PRIMARY KEY, path TEXT);";
     const { connection } = scratchDatabase(OLD + views + ROWS);
+    const control = scratchDatabase(OLD + views + ROWS).connection;
+    migrateNaively(control, "files", wanted, "id, path");
+    assert.throws(() => control.exec("SELECT * FROM total"), /no such table/, "the naive procedure breaks it");
     assertRefused(connection, wanted, /drop-view:sizes/, { allow: ["drop-column:files.size"] });
     assertRefused(connection, wanted + views, /view sizes would not work/, {
       allow: ["drop-column:files.size"],

@@ -161,6 +161,13 @@ describe("migration: foreign keys", () => {
     assert.deepEqual(connection.pragma("foreign_key_check"), []);
     const wanted = `CREATE TABLE p (code TEXT PRIMARY KEY); ${child}`;
     assertRefused(connection, wanted, /leave 1 rows without their parent: c\(code\) → p\(code\), rowid 42/);
+    connection.exec(`PRAGMA foreign_keys = OFF; PRAGMA legacy_alter_table = ON; ALTER TABLE p RENAME TO temp_p;
+      CREATE TABLE p (code TEXT PRIMARY KEY); INSERT INTO p SELECT * FROM temp_p; DROP TABLE temp_p;`);
+    assert.deepEqual(
+      connection.pragma("foreign_key_check"),
+      [{ table: "c", rowid: 42, parent: "p", fkid: 0 }],
+      "the control: the four statements orphan it without a word",
+    );
   });
 
   it("A10 counts beforehand the rows that a new foreign key would orphan, also when its parent is a new table", () => {

@@ -150,6 +150,10 @@ describe("migration: references to a rebuilt table", () => {
     const { connection } = scratchDatabase(OLD + ROWS);
     connection.exec("CREATE TEMP TRIGGER mine AFTER INSERT ON main.files BEGIN SELECT 1; END");
     assertRefused(connection, NEW, /TEMP trigger mine on files would be lost/);
+    const control = scratchDatabase(OLD + ROWS).connection;
+    control.exec("CREATE TEMP TRIGGER mine AFTER INSERT ON main.files BEGIN SELECT 1; END");
+    migrateNaively(control, "files", NEW);
+    assert.deepEqual(control.prepare("SELECT name FROM temp.sqlite_schema").all(), [], "the naive procedure loses it");
     connection.exec("DROP TRIGGER mine");
     migrate(connection, NEW);
   });
@@ -166,5 +170,7 @@ describe("migration: references to a rebuilt table", () => {
     assert.equal(connection.inTransaction, false);
     assert.deepEqual(snapshot(connection), before);
     assert.equal(hashTable(connection, "files").rows, 2);
+    connection.exec("BEGIN; PRAGMA legacy_alter_table = ON; ROLLBACK");
+    assert.equal(connection.pragma("legacy_alter_table", { simple: true }), 1, "the control: it survives a ROLLBACK");
   });
 });

@@ -283,5 +283,12 @@ describe("migration: what hangs on a rebuilt table", () => {
     scratch.connection.exec(`CREATE INDEX special ON files (myf(path)); ${ROWS}`);
     scratch.connection.close();
     assertRefused(scratch.connect(), NEW, /index special cannot be made again by this program: .*myf/);
+    const control = scratch.connect();
+    migrateNaively(control, "files", NEW);
+    assert.throws(
+      () => control.exec("CREATE INDEX special ON files (myf(path))"),
+      /no such function: myf/,
+      "the control: it shows only after the copy, when the old index is gone",
+    );
   });
 });

@@ -1,6 +1,6 @@
 import { Socket } from "node:net";
 import { Worker } from "node:worker_threads";
-import { DriverError } from "../errors.js";
+import { fromSqliteError } from "../sqlite/errors.js";
 import { type CallHeader, Channel, decodeCall, FrameKind } from "./channel.js";
 import type { LogLevel, WorkerEvent } from "./events.js";
 import { writeWorking } from "./status-file.js";
@@ -77,7 +77,7 @@ export class WorkerHost {
 
   /** A call that met a damaged database also tells the main process, which stops serving. */
   fail(callId: number, thrown: unknown): void {
-    const error = DriverError.from(thrown);
+    const error = fromSqliteError(thrown);
     this.#channel.sendJson(callId, FrameKind.ERROR, error);
     if (error.reason === "DATABASE_CORRUPT") this.event({ type: "corrupt", error: error.toJSON() });
   }
@@ -103,7 +103,7 @@ export async function announce(host: WorkerHost, start: () => unknown): Promise<
   try {
     host.event({ type: "ready", info: await start() });
   } catch (error) {
-    host.event({ type: "failed", error: DriverError.from(error).toJSON() });
+    host.event({ type: "failed", error: fromSqliteError(error).toJSON() });
     host.flush();
     exitWorker(1);
   }

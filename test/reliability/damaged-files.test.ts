@@ -113,6 +113,17 @@ describe("damaged files", function () {
     report("3 headers: DATABASE_CORRUPT each");
   });
 
+  it("a database whose commit number is damaged does not start, and says that it is damaged", async () => {
+    checkpointTemplate();
+    const connection = openConnection(inFolder("template.db"), { role: "reader" });
+    const root = connection.prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'driver_state'").pluck().get();
+    connection.close();
+    restore();
+    const database = readFileSync(inFolder("a.db"));
+    writeFileSync(inFolder("a.db"), database.fill(0xff, (Number(root) - 1) * pageBytes, Number(root) * pageBytes));
+    await assert.rejects(TestEngine.open(inFolder("a.db")), reason("DATABASE_CORRUPT"));
+  });
+
   it(`a database with a damaged page answers what is right or that it is damaged (seed ${SEED})`, async () => {
     checkpointTemplate();
     const database = readFileSync(inFolder("template.db"));

@@ -32,7 +32,7 @@ export interface ConnectOptions {
 export interface DriverClient extends DriverCalls {
   /**
    * Runs `work` in a transaction and commits it; the result is that of `work`, and everything it wrote is on disk. When `work`
-   * throws, the transaction is rolled back and that error is thrown on. Other writers wait meanwhile, so be quick.
+   * throws or the commit fails, the transaction is rolled back and that error is thrown on. Other writers wait meanwhile, so be quick.
    *
    * @throws DriverError `TRANSACTION_EXPIRED` when `work` took longer than the time to live; nothing was written then.
    */

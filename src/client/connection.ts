@@ -66,6 +66,7 @@ export class Connection {
 
   unary(request: CallRequest, options: CallOptions): Promise<MessageShape<DescMessage>> {
     return new Promise((resolve, reject) => {
+      throwIfAborted(options.signal);
       const call = this.#channel(request).makeUnaryRequest(
         pathOf(request.method),
         toBuffer,
@@ -80,11 +81,12 @@ export class Connection {
         },
       );
       const cancel = () => call.cancel();
-      onAbort(options.signal, cancel);
+      options.signal?.addEventListener("abort", cancel, { once: true });
     });
   }
 
   async *stream(request: CallRequest, options: CallOptions): AsyncGenerator<MessageShape<DescMessage>, void> {
+    throwIfAborted(options.signal);
     const call = this.#channel(request).makeServerStreamRequest(
       pathOf(request.method),
       toBuffer,
@@ -94,7 +96,7 @@ export class Connection {
       this.#callOptions(options),
     );
     const cancel = () => call.cancel();
-    onAbort(options.signal, cancel);
+    options.signal?.addEventListener("abort", cancel, { once: true });
     try {
       yield* call;
     } catch (error) {
@@ -145,7 +147,7 @@ function toBuffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-function onAbort(signal: AbortSignal | undefined, cancel: () => void): void {
-  if (signal?.aborted) cancel();
-  else signal?.addEventListener("abort", cancel, { once: true });
+/** grpc-js sends a call that is cancelled as soon as it is made, and the driver may run it; one that was aborted before is not made. */
+function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw new DriverError("CANCELLED", "The call was cancelled before it was sent.");
 }

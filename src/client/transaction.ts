@@ -33,16 +33,16 @@ export async function runTransaction<T>(
 ): Promise<T> {
   const ttl = ttlMs === undefined ? {} : { ttl: durationFromMs(ttlMs) };
   const { transactionId } = await calls.beginTransaction(ttl, callOptions);
-  let result: T;
   try {
-    result = await work(callsWithin(calls, transactionId));
+    const result = await work(callsWithin(calls, transactionId));
+    await calls.commitTransaction({ transactionId }, callOptions);
+    return result;
   } catch (error) {
-    // A rollback that fails changes nothing: the transaction ends with its lease, and what `work` threw is the news.
+    // Also after a commit that failed: one that never reached the driver would leave other writers waiting for the lease. A rollback
+    // that fails changes nothing: the transaction has ended or ends with its lease, and the first error is the news.
     await calls.rollbackTransaction({ transactionId }, { timeoutMs: ROLLBACK_TIMEOUT_MS }).catch(() => {});
     throw error;
   }
-  await calls.commitTransaction({ transactionId }, callOptions);
-  return result;
 }
 
 function callsWithin(calls: DriverCalls, transactionId: string): DriverTransaction {

@@ -50,6 +50,21 @@ describe("transaction() of the client", () => {
     assert.deepEqual(await rows(), []);
   });
 
+  it("rolls back when it is cancelled before its commit, and lets the next writer in", async () => {
+    const controller = new AbortController();
+    const work = driver.client.transaction(
+      async (tx) => {
+        await tx.execute({ sql: "INSERT INTO t VALUES (1)" });
+        controller.abort();
+      },
+      { signal: controller.signal },
+    );
+    await assert.rejects(work, { reason: "CANCELLED" });
+    // The lease is longer than this call may take: only the rollback lets it in.
+    await driver.client.execute({ sql: "INSERT INTO t VALUES (2)" }, { timeoutMs: 15_000 });
+    assert.deepEqual(await rows(), [2n]);
+  });
+
   it("says that it came too late, and nothing was written", async () => {
     const work = driver.client.transaction(
       async (tx) => {

@@ -13,6 +13,15 @@ import { DriverError, ERROR_DOMAIN, type Reason, STATUS_OF_REASON } from "../err
 export function parseStatusDetails(trailers: Metadata): DriverError | undefined {
   const [bytes] = trailers.get("grpc-status-details-bin");
   if (!Buffer.isBuffer(bytes)) return undefined;
+  try {
+    return parseStatus(bytes);
+  } catch {
+    // Bytes that are no `google.rpc.Status` are not the driver's.
+    return undefined;
+  }
+}
+
+function parseStatus(bytes: Buffer): DriverError | undefined {
   const { message: sentence, details } = fromBinary(StatusSchema, bytes);
   const info = first(details.map((detail) => anyUnpack(detail, ErrorInfoSchema)));
   if (info?.domain !== ERROR_DOMAIN || !isReason(info.reason)) return undefined;

@@ -34,8 +34,10 @@ type Call<Name extends MethodName, Request> = Method<Name>["methodKind"] extends
   ? UnaryCall<Request, ResponseOf<Name>>
   : StreamCall<Request, ResponseOf<Name>>;
 
-/** One function for each RPC of `DriverService`. */
-export type DriverCalls = { readonly [Name in MethodName]: Call<Name, RequestOf<Name>> };
+/** One function for each RPC of `DriverService`. Mapped from the methods themselves, and so with their documentation. */
+export type DriverCalls = {
+  readonly [Name in keyof typeof DriverService.method]: Call<Name, RequestOf<Name>>;
+};
 
 /** RPCs that can be part of a transaction. */
 export type TransactionMethodName = Exclude<
@@ -45,5 +47,8 @@ export type TransactionMethodName = Exclude<
 
 /** The calls of one transaction: those of the client, which need no `transactionId` here and take no `requestId`. */
 export type DriverTransaction = {
-  readonly [Name in TransactionMethodName]: Call<Name, Omit<RequestOf<Name>, "transactionId" | "requestId">>;
+  readonly [Name in keyof DriverCalls as Extract<Name, TransactionMethodName>]: Call<
+    Name,
+    Omit<RequestOf<Name>, "transactionId" | "requestId">
+  >;
 };

@@ -158,6 +158,16 @@ describe("migration: what hangs on a rebuilt table", () => {
       `CREATE TABLE files (id INTEGER PRIMARY KEY, path TEXT, size TEXT, lines INT); ${view}`,
     );
     assert.match(plan.notes.join(), /view everything changes from \(id, path, size\) to \(id, path, size, lines\)/);
+
+    const control = scratchDatabase(OLD + view + ROWS).connection;
+    control.exec(`PRAGMA legacy_alter_table = ON; ALTER TABLE files RENAME TO temp_files;
+      CREATE TABLE files (id INTEGER PRIMARY KEY, path TEXT, size TEXT, lines INT);
+      INSERT INTO files (id, path, size) SELECT id, path, size FROM temp_files; DROP TABLE temp_files;`);
+    assert.equal(
+      control.prepare("SELECT * FROM everything").columns().length,
+      4,
+      "the control: the four statements change the result without a word",
+    );
   });
 
   const fts = (content: string) => `CREATE VIRTUAL TABLE words USING fts5(path, content='${content}');

@@ -135,6 +135,14 @@ describe("applyMigration()", () => {
     );
     reader.exec("COMMIT");
     assert.deepEqual(reader.prepare("SELECT typeof(lines), count(*) FROM files").raw().get(), ["integer", 500]);
+
+    const control = scratchDatabase(`PRAGMA journal_mode = wal; ${OLD} ${rows(500)}`);
+    control.connection.exec("ALTER TABLE files RENAME TO temp_files");
+    assert.throws(
+      () => control.connect().prepare("SELECT count(*) FROM files"),
+      /no such table: files/,
+      "the control: between the four statements a reader finds no table",
+    );
   });
 
   it("F7 refuses before it begins when the database may not grow", () => {

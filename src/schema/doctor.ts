@@ -36,6 +36,7 @@ export interface Finding {
 /** What `examine` found. Plain data. */
 export interface DoctorReport {
   readonly isHealthy: boolean;
+  /** Tables of the database, virtual ones too; not those that SQLite and virtual tables keep for themselves. */
   readonly checkedTables: number;
   readonly findings: readonly Finding[];
 }
@@ -63,13 +64,14 @@ export function examine(connection: Connection, wanted: SchemaModel): DoctorRepo
     const integrity = checkIntegrity(connection);
     const leftovers = findLeftovers(connection, managed);
     const dangling = findDanglingNames(connection, managed);
+    const live = inspectSchema(connection);
     const findings = [
       ...integrityFindings(integrity),
       ...states.flatMap((state) => recoveryFinding(connection, state)),
       ...leftovers.map((leftover) => leftoverFinding(connection, leftover)),
       ...dangling.map(danglingFinding),
       ...foreignKeyFindings(connection, unresolvedNames(states, leftovers, dangling)),
-      ...checkFullText(connection, inspectSchema(connection)).map(({ table, message, canRebuild }) => ({
+      ...checkFullText(connection, live).map(({ table, message, canRebuild }) => ({
         kind: "full_text" as const,
         object: table,
         message: `The full-text table ${table} does not fit its content (${message}); ${
@@ -78,7 +80,7 @@ export function examine(connection: Connection, wanted: SchemaModel): DoctorRepo
         isFixable: canRebuild,
       })),
     ];
-    return { isHealthy: findings.length === 0, checkedTables: managed.length, findings };
+    return { isHealthy: findings.length === 0, checkedTables: live.tables.size + live.virtualTables.size, findings };
   } catch (error) {
     throw fromSqliteError(error);
   }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
 import { openConnection } from "../../src/sqlite/connection.js";
 import { ensureTable, reason, sqlValue, TestEngine, useEngines, within } from "../support/engine.js";
 import { until, workerPids } from "../support/processes.js";
@@ -47,6 +47,24 @@ describe("a disk that fails", () => {
     assert.equal(delay.count, 1);
     assert.ok(commitSeq > 0n);
     assert.deepEqual(await test.values("SELECT x FROM t"), [1n]);
+  });
+
+  it("does not bring a commit back that failed and was then not there", async () => {
+    const test = await open();
+    // A reader keeps the index of the WAL, in which the commit does not stand.
+    assert.deepEqual(await test.values("SELECT x FROM t"), []);
+    const served: boolean[] = [];
+    test.engine.health.on("change", ({ isServing }) => served.push(isServing));
+    await strike(test, `${SYNC}:error=EIO:when=1`);
+    await assert.rejects(insert(test, 1n), reason("COMMIT_OUTCOME_UNKNOWN"));
+    await until("the database is open again", () => served.at(-1) === true);
+    const seen = await test.values("SELECT x FROM t");
+    const copy = folder("copy.db");
+    // As after a kill of every process: the index is gone, and the WAL is read from its beginning.
+    for (const suffix of ["", "-wal"]) copyFileSync(test.databasePath + suffix, copy + suffix);
+    const connection = openConnection(copy, { role: "writer" });
+    assert.deepEqual(connection.prepare("SELECT x FROM t").pluck().safeIntegers().all(), seen);
+    connection.close();
   });
 
   it("leaves nobody with a wrong answer when the sync of a commit fails, and is opened again", async () => {

@@ -2,7 +2,7 @@ import { DriverError } from "../errors.js";
 import { type Connection, setPragma } from "../sqlite/connection.js";
 import { fromSqliteError } from "../sqlite/errors.js";
 import { quoteIdentifier } from "../sqlite/identifiers.js";
-import { commitOpen } from "../sqlite/transaction.js";
+import { commitOpen, rewriteHeader } from "../sqlite/transaction.js";
 import { allowFlag } from "./consent.js";
 import { fingerprintSchema, readDataVersion } from "./dependents.js";
 import { keyOf } from "./model.js";
@@ -155,7 +155,7 @@ function applyInTransaction(connection: Connection, plan: MigrationPlan, options
 /** BEGIN IMMEDIATE succeeds on a file or in a directory that may not be written; the first write does not, even of the same value. */
 function assertWritable(connection: Connection): void {
   try {
-    connection.exec(`PRAGMA main.user_version = ${Number(connection.pragma("user_version", { simple: true }))}`);
+    rewriteHeader(connection);
   } catch (error) {
     const { reason, message, hint, sqliteCode } = fromSqliteError(error);
     throw new DriverError(reason, `The database ${connection.name} cannot be written: ${message}.`, {

@@ -55,6 +55,14 @@ export function inSnapshot<T>(connection: Connection, body: () => T): T {
 }
 
 /**
+ * Writes to the database in the open transaction and changes nothing: `user_version` gets the value it has. (An UPDATE to the same
+ * value writes no page.)
+ */
+export function rewriteHeader(connection: Connection): void {
+  connection.exec(`PRAGMA main.user_version = ${Number(connection.pragma("main.user_version", { simple: true }))}`);
+}
+
+/**
  * Commits the open transaction by `commit`; what SQLite refuses (a deferred foreign key, a full disk, a lock) is rolled back and
  * thrown on.
  *

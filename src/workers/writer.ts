@@ -9,7 +9,7 @@ import { monotonicMs } from "../observability/clock.js";
 import { type Connection, openConnection, setPragma } from "../sqlite/connection.js";
 import { fromSqliteError } from "../sqlite/errors.js";
 import { acquireDriverPresence } from "../sqlite/presence-lock.js";
-import { CommitFailedError, inTransaction } from "../sqlite/transaction.js";
+import { CommitFailedError, inTransaction, rewriteHeader } from "../sqlite/transaction.js";
 import type { CommitBatch } from "./events.js";
 import { GroupCommit, type Outcome, type PendingWrite } from "./group-commit.js";
 import { announce, exitWorker, type WorkerCall, WorkerHost, workerOptions } from "./host.js";
@@ -302,7 +302,9 @@ function commitFailed(calls: readonly WorkerCall[], error: CommitFailedError): v
     const verdict: unknown = session.connection.pragma("quick_check(1)", { simple: true });
     if (verdict !== "ok") throw new DriverError("DATABASE_CORRUPT", `quick_check says: ${String(verdict)}.`);
     const recovery = prepareToServe();
-    overwriteFailedCommit(session.connection);
+    // What the failed commit has written still stands in the WAL, behind its end, while readers hold it open. It would come back when
+    // the WAL is recovered, although whoever asks meanwhile hears that it is not there. The next commit is written over it.
+    inTransaction(session.connection, () => rewriteHeader(session.connection));
     host.event({ type: "reopened", commitSeq: session.tables.commitSeq().toString(), recovery });
   } catch (fatal) {
     if (fatal instanceof CommitFailedError) host.event({ type: "commitFailed", error: fatal.cause.toJSON() });
@@ -358,17 +360,6 @@ function open(): void {
     isOpen = false;
     if (!streams.isBusy) connection.close();
   };
-}
-
-/**
- * What a failed commit has written still stands in the WAL, behind its end, while readers hold it open. It would come back when the
- * WAL is recovered, although whoever asks meanwhile hears that it is not there. The next commit is written over it.
- */
-function overwriteFailedCommit(connection: Connection): void {
-  inTransaction(connection, () => {
-    // An UPDATE to the same value writes nothing; this does.
-    connection.pragma(`main.user_version = ${Number(connection.pragma("main.user_version", { simple: true }))}`);
-  });
 }
 
 /** @returns what `connectDatabase` does; from then on nothing waits inside of SQLite for long: meanwhile nobody could be answered. */

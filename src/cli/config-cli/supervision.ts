@@ -147,10 +147,12 @@ function endOf(child: ChildProcess): Promise<ProcessEnd> {
 async function rollBack(databasePath: string): Promise<void> {
   // Loaded here because it is hardly ever needed, and would slow down every start.
   const { openConnection } = await import("../../sqlite/connection.js");
+  const { rewriteHeader } = await import("../../sqlite/transaction.js");
   try {
     const connection = openConnection(databasePath, { role: "migration" });
-    const version = Number(connection.pragma("user_version", { simple: true }));
-    connection.exec(`BEGIN IMMEDIATE; PRAGMA user_version = ${version}; ROLLBACK`);
+    connection.exec("BEGIN IMMEDIATE");
+    rewriteHeader(connection);
+    connection.exec("ROLLBACK");
     connection.close();
   } catch (error) {
     process.stderr.write(`${DriverError.from(error).sentence} It is rolled back when it is next opened.\n`);

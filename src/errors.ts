@@ -147,9 +147,14 @@ export class DriverError extends Error {
   /** Any thrown value as a `DriverError`; what is not one already is a defect of ours, hence `INTERNAL`. */
   static from(error: unknown): DriverError {
     if (error instanceof DriverError) return error;
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     return new DriverError("INTERNAL", message, { cause: error });
   }
+}
+
+/** What a thrown value says. */
+export function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
 }
 
 /** A message followed by its hint. Those of SQLite end without a full stop. */

@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import type { Config } from "../config/config.js";
 import type { EngineLimits } from "../engine/limits.js";
 import { startWriterProcess } from "../engine/writer-process.js";
-import { DriverError } from "../errors.js";
+import { DriverError, messageOf } from "../errors.js";
 import { listenerAt } from "../rpc/listener.js";
 import { decideListeners } from "../security/listen-policy.js";
 import { loadTls, type TlsFiles } from "../security/tls.js";
@@ -47,7 +47,7 @@ function makeFolder(path: string): void {
   try {
     mkdirSync(path, { recursive: true, mode: 0o700 });
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = messageOf(cause);
     throw new DriverError("INVALID_REQUEST", `The folder ${path} of the database cannot be made: ${why}.`, {
       hint: "Name a database in a folder that may be written.",
       field: "db",

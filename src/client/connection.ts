@@ -1,6 +1,6 @@
 import { type DescMessage, type DescMethod, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import { type ChannelCredentials, Client, type ClientOptions, credentials, Metadata } from "@grpc/grpc-js";
-import { DriverError } from "../errors.js";
+import { DriverError, messageOf } from "../errors.js";
 import { fromCallError } from "./call-error.js";
 import type { CallOptions } from "./calls.js";
 import { RETRYING_SERVICE_CONFIG } from "./service-config.js";
@@ -137,7 +137,7 @@ function encode({ method, message }: CallRequest): Uint8Array {
   try {
     return toBinary(method.input, message);
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     throw new DriverError("INVALID_REQUEST", `The request of ${method.name} cannot be sent: ${why}.`, { cause: error });
   }
 }

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import * as v from "valibot";
-import { DriverError } from "../errors.js";
+import { DriverError, messageOf } from "../errors.js";
 
 /** What both programs read from one JSON file. Anything beside `code_analysis` belongs to other programs. */
 export interface ConfigFile {
@@ -86,8 +86,4 @@ function describeSyntaxError(content: string, error: unknown): string {
   const [, what = messageOf(error), position] = /^(.*?) in JSON at position (\d+)/.exec(messageOf(error)) ?? [];
   const before = content.slice(0, position === undefined ? content.length : Number(position)).split("\n");
   return `line ${before.length}, column ${(before.at(-1)?.length ?? 0) + 1}: ${what}`;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,4 +1,5 @@
 import type { Tree } from "web-tree-sitter";
+import { messageOf } from "../errors.js";
 import type { ParsedFile, Problem } from "./entities.js";
 import { type Extraction, Extractor } from "./extraction.js";
 import { closeGrammarGap } from "./grammar-gaps.js";
@@ -94,7 +95,7 @@ function extract(
     return { ...extractor.finish(), syntaxErrors: rootNode.hasError ? [syntaxError(grammar, tree, isLate)] : [] };
   } catch (error) {
     if (error instanceof IndexingError) throw error;
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     throw new IndexingError("crash", `The ${language.name} parser failed on ${path}: ${message}`, { cause: error });
   } finally {
     tree?.delete();

@@ -1,6 +1,6 @@
 import { lstat, rm } from "node:fs/promises";
 import { connect } from "node:net";
-import { DriverError } from "../errors.js";
+import { DriverError, messageOf } from "../errors.js";
 import { type Address, isLoopback } from "../security/listen-policy.js";
 
 /** PEM files for TLS, as bytes. */
@@ -88,7 +88,7 @@ function isAnswered(path: string): Promise<boolean> {
 }
 
 function unusable(path: string, cause: unknown): DriverError {
-  const why = cause instanceof Error ? cause.message : String(cause);
+  const why = messageOf(cause);
   return new DriverError("INVALID_REQUEST", `Cannot listen on ${path}: ${why}.`, {
     hint: "Name a socket in a folder that may be written.",
     cause,

@@ -3,7 +3,7 @@ import { createServer as createHttpServer, type IncomingMessage, type RequestLis
 import { createServer as createHttpsServer } from "node:https";
 import { type PeerCertificate, type SecureContextOptions, TLSSocket, Server as TlsServer } from "node:tls";
 import { Metadata } from "@grpc/grpc-js";
-import { DriverError } from "../errors.js";
+import { DriverError, messageOf } from "../errors.js";
 import { formatAddress } from "../security/listen-policy.js";
 import type { Authenticate } from "./access.js";
 import { bindPrivately, type Listener, removeStaleSocket, type TlsOptions } from "./listener.js";
@@ -114,7 +114,7 @@ async function listen(server: Server, listener: Listener, where: object): Promis
   try {
     await once(server, "listening");
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = messageOf(cause);
     throw new DriverError("INVALID_REQUEST", `Cannot serve metrics on ${formatAddress(listener)}: ${why}.`, {
       hint: "Name another address with --metrics-listen.",
       cause,

@@ -1,4 +1,4 @@
-import { DriverError } from "../errors.js";
+import { DriverError, messageOf } from "../errors.js";
 import { type Connection, setPragma } from "../sqlite/connection.js";
 import { fromSqliteError } from "../sqlite/errors.js";
 import { inMain } from "../sqlite/identifiers.js";
@@ -70,7 +70,7 @@ export function recover(
  */
 export function isTempTableFailure(error: unknown, managedTables: readonly string[]): boolean {
   if (error instanceof DriverError && error.reason === "TEMP_TABLE_STATE") return true;
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   if (!/temp_/i.test(message)) return false;
   const words = new Set(keyOf(message).match(/[\p{L}\p{N}_$]+/gu));
   return managedTables.some((table) => {

@@ -10,7 +10,7 @@ import {
   type Stats,
 } from "node:fs";
 import { isAbsolute, relative, resolve, sep } from "node:path";
-import { DriverError } from "../errors.js";
+import { DriverError, messageOf } from "../errors.js";
 
 /**
  * Keeps what a client names inside the root directory of its project. Links are resolved first and the result decides, so that
@@ -156,6 +156,6 @@ function fileError(error: unknown, filePath: string): DriverError {
       cause: error,
     });
   }
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   return new DriverError("FILE_NOT_READABLE", `${filePath} cannot be read: ${message}.`, { cause: error });
 }

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { createSecureContext } from "node:tls";
-import { DriverError } from "../errors.js";
+import { DriverError, messageOf } from "../errors.js";
 import { fileVersion } from "./file-version.js";
 
 /** How often the files are looked at, in milliseconds. */
@@ -85,7 +85,7 @@ export function loadTls({ cert, key, ca }: TlsFiles): TlsMaterial | undefined {
       ...(material.ca !== undefined && { ca: material.ca }),
     });
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     throw wrong(
       `The certificate ${cert} and the private key ${key} cannot be used together (${why}).`,
       "Give the key that the certificate was made for, in PEM form and without a pass phrase.",
@@ -105,7 +105,7 @@ function readPem(path: string, what: string, field: string): Buffer {
   try {
     content = readFileSync(path);
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     throw wrong(
       `The ${what} ${path} cannot be read (${why}).`,
       "Correct the path or the mode of the file.",

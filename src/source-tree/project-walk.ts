@@ -1,6 +1,7 @@
 import { lstatSync, readdirSync, readFileSync, type Stats } from "node:fs";
 import { join } from "node:path";
 import ignore, { type Ignore } from "ignore";
+import { messageOf } from "../errors.js";
 
 /** A regular file of a project. */
 export interface WalkedFile {
@@ -172,6 +173,6 @@ function isAbsent(error: unknown): boolean {
 }
 
 function unreadable(root: string, relativePath: string, error: unknown): UnreadablePath {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   return { kind: "unreadable", path: join(root, relativePath), relativePath, message };
 }

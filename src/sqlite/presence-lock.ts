@@ -1,5 +1,5 @@
 import Database from "better-sqlite3";
-import { DriverError } from "../errors.js";
+import { DriverError, messageOf } from "../errors.js";
 import type { Connection } from "./connection.js";
 import { fromSqliteError } from "./errors.js";
 import { besideDatabase, type PresenceNote, readPresenceNotes } from "./presence-note.js";
@@ -83,7 +83,7 @@ function openLockFile(databasePath: string): Connection {
   try {
     return new Database(path, { timeout: 0 });
   } catch (error) {
-    const message = `The lock file ${path} cannot be opened: ${error instanceof Error ? error.message : String(error)}.`;
+    const message = `The lock file ${path} cannot be opened: ${messageOf(error)}.`;
     throw new DriverError("INTERNAL", message, {
       hint: "Check that its folder exists and may be written.",
       cause: error,

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { DriverError } from "../errors.js";
+import { DriverError, messageOf } from "../errors.js";
 
 /** Who has a database open: only a name for messages. Whether somebody has it open, the presence lock tells. */
 export interface PresenceNote {
@@ -59,7 +59,7 @@ function writeNotes(databasePath: string, notes: readonly PresenceNote[]): void 
     renameSync(newPath, path);
   } catch (cause) {
     rmSync(newPath, { force: true });
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = messageOf(cause);
     throw new DriverError(
       "INTERNAL",
       `The file ${path}, which tells who has the database open, cannot be written: ${why}.`,

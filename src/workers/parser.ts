@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import { isAbsolute, relative, resolve, sep } from "node:path";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { IndexFileResponseSchema } from "../../gen/code_analysis/driver/v1/index_pb.js";
-import { DriverError, type Reason } from "../errors.js";
+import { DriverError, messageOf, type Reason } from "../errors.js";
 import type { IndexingErrorType } from "../indexer/entities.js";
 import { IndexingError } from "../indexer/indexing-error.js";
 import { languageOf } from "../indexer/languages/registry.js";
@@ -278,7 +278,7 @@ function isOfProject(root: string, relativePath: string): boolean {
   try {
     return isInProject(root, relativePath);
   } catch (cause) {
-    const what = cause instanceof Error ? cause.message : String(cause);
+    const what = messageOf(cause);
     throw new DriverError("FILE_NOT_READABLE", `It cannot be said whether ${relativePath} is there: ${what}.`, {
       cause,
     });

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { createClient, type DriverClient } from "../../client/client.js";
 import type { ClientTls } from "../../client/connection.js";
 import type { Config } from "../../config/config.js";
-import { DriverError } from "../../errors.js";
+import { DriverError, messageOf } from "../../errors.js";
 
 /** The address that a command calls: `--address`, else the first one the driver of the same options listens on. */
 export function driverAddress(config: Config): string {
@@ -49,7 +49,7 @@ function readPem(what: string, path: string | undefined): Buffer | undefined {
 }
 
 function unreadable(what: string, path: string, cause: unknown): DriverError {
-  const why = cause instanceof Error ? cause.message : String(cause);
+  const why = messageOf(cause);
   return new DriverError("INVALID_REQUEST", `The ${what} ${path} cannot be read (${why}).`, {
     hint: "Name another file, or change its mode.",
     cause,

@@ -2,7 +2,7 @@ import { realpathSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import type { DriverClient } from "../../client/client.js";
 import { IndexPhase, type IndexProgress } from "../../client/messages.js";
-import { DriverError } from "../../errors.js";
+import { DriverError, messageOf } from "../../errors.js";
 import { startProgress } from "../progress.js";
 import type { Terminal } from "../terminal.js";
 import type { IndexReport } from "./index-report.js";
@@ -17,7 +17,7 @@ export function resolveDirectory(directory: string): string {
   try {
     if (statSync(path).isDirectory()) return realpathSync(path);
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     throw new DriverError("FILE_NOT_FOUND", `The folder ${path} cannot be opened (${why}).`, { cause: error });
   }
   throw new DriverError("INVALID_REQUEST", `${path} is not a folder.`, { hint: "Name the folder that it is in." });

@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { resolveConfig } from "../../config/config.js";
 import { readConfigFile } from "../../config/config-file.js";
 import { formatConfigTemplate } from "../../config/config-template.js";
-import { DriverError } from "../../errors.js";
+import { DriverError, messageOf } from "../../errors.js";
 import type { Terminal } from "../terminal.js";
 import { ExitCode } from "./exit-code.js";
 
@@ -23,7 +23,7 @@ export function runGenerate({ out }: { readonly out?: string }, { stdout }: Term
     // Somebody's settings are not to be overwritten.
     writeFileSync(path, template, { flag: "wx" });
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     throw new DriverError("INVALID_REQUEST", `The config file ${path} cannot be created: ${why}.`, {
       hint: "Name another file with --out, or remove this one.",
       cause: error,

@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { DriverError, withHint } from "../../errors.js";
+import { DriverError, messageOf, withHint } from "../../errors.js";
 import { type Backup, backupPath, createBackup, partialPathOf } from "../../schema/backup.js";
 import { BUILT_IN_SCHEMA } from "../../schema/built-in-schema.js";
 import { createDriver } from "../../schema/direct-driver.js";
@@ -195,7 +195,7 @@ function readSchemaFile(file: string): string {
     // Editors of Windows begin a file with a byte order mark, which is no SQL.
     return readFileSync(path, "utf8").replace(/^\uFEFF/, "");
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     throw new DriverError("FILE_NOT_FOUND", `The schema file ${path} cannot be read: ${why}.`, {
       hint: "Name a file of CREATE statements with --schema.",
       cause: error,

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { DriverClient } from "../../../client/client.js";
 import type { Config } from "../../../config/config.js";
-import { DriverError } from "../../../errors.js";
+import { DriverError, messageOf } from "../../../errors.js";
 import { ExitCode } from "../../exit-code.js";
 import { type Progress, startProgress } from "../../progress.js";
 import { write } from "../../terminal.js";
@@ -112,7 +112,7 @@ function assertWritable(path: string): void {
   try {
     writeFileSync(path, "");
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = messageOf(cause);
     throw new DriverError("INVALID_REQUEST", `The report ${path} cannot be written (${why}).`, {
       field: "--report",
       hint: "Name a file in a folder that is there.",

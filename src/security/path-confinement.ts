@@ -33,22 +33,46 @@ export interface ProjectFile extends ProjectPath {
   readonly mtimeMs: number;
 }
 
+/**
+ * The longest path that a request may name, in bytes of UTF-8: PATH_MAX of Linux (path_resolution(7)). Without a bound, a path
+ * of megabytes of which nothing can be there would be stored with its failure.
+ */
+const MAX_PATH_BYTES = 4096;
+/** How much of a longer path an error shows, in characters. */
+const SHOWN_OF_LONG_PATH = 80;
+
 /** Codes for "nothing can be there"; ELOOP is a circle of links. */
 const MISSING_CODES: ReadonlySet<string> = new Set(["ENOENT", "ENOTDIR", "ELOOP", "ENAMETOOLONG"]);
+
+/**
+ * Refuses what cannot be a path, whatever there is on the disk.
+ *
+ * @param field of the request that the path stands in
+ * @throws DriverError `INVALID_REQUEST` for an empty path, one with a NUL, or one of more than 4,096 bytes
+ */
+export function assertPath(path: string, field: string): void {
+  if (path === "") throw new DriverError("INVALID_REQUEST", `The request has no ${field}.`, { field });
+  const bytes = Buffer.byteLength(path);
+  const shown = JSON.stringify(path.slice(0, SHOWN_OF_LONG_PATH));
+  if (bytes > MAX_PATH_BYTES) {
+    throw new DriverError("INVALID_REQUEST", `The path that begins with ${shown} has ${bytes} bytes.`, {
+      field,
+      hint: `A path has ${MAX_PATH_BYTES} bytes at most.`,
+    });
+  }
+  if (path.includes("\0")) {
+    throw new DriverError("INVALID_REQUEST", `The path that begins with ${shown} has a NUL in it.`, { field });
+  }
+}
 
 /**
  * Resolves `filePath`, absolute or relative to `root`. What it names must exist; it may be a directory.
  *
  * @throws DriverError `PATH_OUTSIDE_PROJECT` when it lies, links resolved, outside `root`; `FILE_NOT_FOUND` when there is
- *   nothing; `FILE_NOT_READABLE` when a directory on the way may not be read; `INVALID_REQUEST` for an empty path or one with a
- *   NUL
+ *   nothing; `FILE_NOT_READABLE` when a directory on the way may not be read; `INVALID_REQUEST` as `assertPath`
  */
 export function resolveInProject(root: string, filePath: string): ProjectPath {
-  if (filePath === "" || filePath.includes("\0")) {
-    throw new DriverError("INVALID_REQUEST", `${JSON.stringify(filePath)} is not the path of a file.`, {
-      field: "file_path",
-    });
-  }
+  assertPath(filePath, "file_path");
   const realRoot = realPath(root, root);
   const absolute = resolve(realRoot, filePath);
   let path: string;

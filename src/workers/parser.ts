@@ -13,7 +13,7 @@ import { languageOf } from "../indexer/languages/registry.js";
 import { parseSource } from "../indexer/parse.js";
 import { createFileStore, type FileStore } from "../indexer/store.js";
 import { monotonicMs } from "../observability/clock.js";
-import { type ProjectFile, readInProject, resolveInProject } from "../security/path-confinement.js";
+import { assertPath, type ProjectFile, readInProject, resolveInProject } from "../security/path-confinement.js";
 import { isFileThere, isInProject, walkProject } from "../source-tree/project-walk.js";
 import { type Connection, openConnection, type Statement } from "../sqlite/connection.js";
 import { fromSqliteError } from "../sqlite/errors.js";
@@ -152,6 +152,8 @@ async function indexFile(request: IndexFilesRequest, path: string): Promise<File
     payload,
   });
   try {
+    // First of all: a later failure is stored with the path.
+    assertPath(path, "file_path");
     const root = rootOf(projectId);
     if (isReconciling) {
       const relativePath = pathInProject(root, path, "file_path");

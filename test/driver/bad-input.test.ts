@@ -70,6 +70,9 @@ describe("bad input", () => {
     // Nothing says whether there is something outside.
     await failsWith("PATH_OUTSIDE_PROJECT", driver.indexFile("../outside/missing.py"));
     await failsWith("INVALID_REQUEST", driver.indexFile("a\0.py"));
+    const long = await failsWith("INVALID_REQUEST", driver.indexFile("x".repeat(50_000)));
+    assert.equal(long.field, "file_path");
+    assert.ok(long.message.length < 200, long.message);
     await failsWith("INVALID_REQUEST", driver.client.indexFile({}));
     await failsWith("INVALID_REQUEST", driver.client.indexFile({ projectId: "p" }));
     await failsWith("PROJECT_NOT_FOUND", driver.client.indexFile({ projectId: "nobody", filePath: "a.py" }));

@@ -30,7 +30,8 @@ export type IndexFileRequest = Message<"code_analysis.driver.v1.IndexFileRequest
   /**
    * The file, absolute or relative to the root directory of the project; after resolving links it must lie below that root, else
    * PERMISSION_DENIED `PATH_OUTSIDE_PROJECT`. Missing or not a file: NOT_FOUND `FILE_NOT_FOUND`. Not readable:
-   * PERMISSION_DENIED `FILE_NOT_READABLE`. Too large, binary, too slow to parse: FAILED_PRECONDITION `FILE_NOT_INDEXABLE`.
+   * PERMISSION_DENIED `FILE_NOT_READABLE`. Too large, binary, too slow to parse: FAILED_PRECONDITION `FILE_NOT_INDEXABLE`. Empty,
+   * longer than 4096 bytes or with a NUL: INVALID_ARGUMENT `INVALID_REQUEST`, and nothing is stored of it.
    *
    * @generated from field: string file_path = 2;
    */

@@ -1,12 +1,11 @@
-import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Config } from "../config/config.js";
 import type { EngineLimits } from "../engine/limits.js";
 import { startWriterProcess } from "../engine/writer-process.js";
-import { DriverError, messageOf } from "../errors.js";
 import { listenerAt } from "../rpc/listener.js";
 import { decideListeners } from "../security/listen-policy.js";
 import { loadTls, type TlsFiles } from "../security/tls.js";
+import { makeDirectory } from "../sqlite/directory.js";
 import { createAuthenticator } from "./authenticator.js";
 import type { StartDriver } from "./serve.js";
 import { tlsOptions } from "./tls-options.js";
@@ -27,7 +26,8 @@ export const startDriver: StartDriver = async (config, logger) => {
   const listeners = rules.map(({ address, usesTls }) =>
     listenerAt(address, usesTls && tls !== undefined ? tlsOptions(tls) : undefined),
   );
-  makeFolder(dirname(config.db));
+  // For the owner alone, as the database.
+  makeDirectory(dirname(config.db), 0o700);
   const authenticate = createAuthenticator(config, rules, listeners, logger);
   const limits = limitsOf(config);
 
@@ -42,19 +42,6 @@ export const startDriver: StartDriver = async (config, logger) => {
     throw error;
   }
 };
-
-function makeFolder(path: string): void {
-  try {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
-  } catch (cause) {
-    const why = messageOf(cause);
-    throw new DriverError("INVALID_REQUEST", `The folder ${path} of the database cannot be made: ${why}.`, {
-      hint: "Name a database in a folder that may be written.",
-      field: "db",
-      cause,
-    });
-  }
-}
 
 function limitsOf(config: Config): EngineLimits {
   return {

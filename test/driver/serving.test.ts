@@ -212,7 +212,7 @@ describe("a driver that serves", () => {
       "a file stands where the folder of the database should be": {
         obstacle: "file",
         args: ["--db", "file/a.db"],
-        says: /^error: The folder \S+file of the database cannot be made: .+\. Name a database .+\n$/,
+        says: /^error: The folder \S+file cannot be made: .+\. Name a folder .+\n$/,
       },
       "its note of who has the database open cannot be written": {
         obstacle: `${DATABASE}.lock.json/`,
@@ -247,6 +247,13 @@ describe("a driver that serves", () => {
         assert.deepEqual([...made], []);
       });
     }
+
+    it("says so in one sentence and ends with 1: the folder of the database is one that no program can make", async function () {
+      if (!existsSync("/proc/self")) this.skip();
+      const { exitCode, stderr } = await refusal("--db", "/proc/self/none/a.db");
+      assert.match(stderr, /^error: The folder \/proc\/self\/none cannot be made: ENOENT\b.+\. Name a folder .+\n$/);
+      assert.equal(exitCode, 1);
+    });
 
     it("says so in one sentence and ends with 1: the port is in use, or can be reached from outside", async () => {
       const server = createServer();

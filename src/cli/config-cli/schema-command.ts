@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { DriverError, messageOf, withHint } from "../../errors.js";
 import { type Backup, backupPath, createBackup, partialPathOf } from "../../schema/backup.js";
@@ -9,6 +9,7 @@ import { type ColumnRename, type MigrationPlan, type PlanStatus, statusOf } from
 import { planMigration } from "../../schema/planner.js";
 import { formatPlan, formatResult, planDocument, resultDocument } from "../../schema/report.js";
 import { type Connection, setPragma } from "../../sqlite/connection.js";
+import { makeDirectory } from "../../sqlite/directory.js";
 import { acquirePresence, type PresenceLock } from "../../sqlite/presence-lock.js";
 import { removePresenceNote, writePresenceNote } from "../../sqlite/presence-note.js";
 import { startProgress } from "../progress.js";
@@ -146,7 +147,7 @@ async function backUp(
   const progress = startProgress("Backup", terminal.stderr);
   try {
     const directory = resolve(flags.backupDir ?? dirname(path));
-    mkdirSync(directory, { recursive: true });
+    makeDirectory(directory);
     const target = backupPath(path, directory);
     supervisor.watchTemporaryFile(partialPathOf(target));
     return await createBackup(connection, target, {

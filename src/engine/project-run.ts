@@ -40,23 +40,9 @@ export class ProjectRun {
   /** A file is done: its rows are stored, or were up to date. */
   indexed(response: IndexFileResponse): void {
     this.#done(response.filePath);
-    if (response.unchanged) {
-      this.#progress.filesUnchanged++;
-      return;
-    }
-    this.#progress.filesIndexed++;
-    const language = response.language === "" ? "text" : response.language;
-    this.#filesByLanguage[language] = (this.#filesByLanguage[language] ?? 0n) + 1n;
-    const { counts, problems } = response;
-    if (counts !== undefined) {
-      this.#counts.classes += counts.classes;
-      this.#counts.methods += counts.methods;
-      this.#counts.functions += counts.functions;
-      this.#counts.imports += counts.imports;
-      this.#counts.usages += counts.usages;
-      this.#counts.content += counts.content;
-      this.#counts.crossReferences += counts.crossReferences;
-    }
+    if (response.unchanged) this.#progress.filesUnchanged++;
+    else this.#count(response);
+    const { problems } = response;
     if (problems.length > 0) this.#filesWithProblems++;
     for (const { errorType, message, line } of problems) {
       this.#failures.push({
@@ -98,6 +84,20 @@ export class ProjectRun {
       filesByLanguage: this.#filesByLanguage,
     };
     return this.#message({ summary });
+  }
+
+  #count({ language, counts }: IndexFileResponse): void {
+    this.#progress.filesIndexed++;
+    const name = language === "" ? "text" : language;
+    this.#filesByLanguage[name] = (this.#filesByLanguage[name] ?? 0n) + 1n;
+    if (counts === undefined) return;
+    this.#counts.classes += counts.classes;
+    this.#counts.methods += counts.methods;
+    this.#counts.functions += counts.functions;
+    this.#counts.imports += counts.imports;
+    this.#counts.usages += counts.usages;
+    this.#counts.content += counts.content;
+    this.#counts.crossReferences += counts.crossReferences;
   }
 
   #done(filePath: string): void {

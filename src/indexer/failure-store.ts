@@ -1,6 +1,12 @@
 import type { Connection } from "../sqlite/connection.js";
 import type { IndexingErrorType } from "./entities.js";
 
+/**
+ * A condition on the row `e` of `indexing_errors`: it is a `Problem`, so that the file is indexed as far as it allows, and another
+ * attempt would find it again.
+ */
+export const IS_PROBLEM = "e.error_type IN ('syntax_error', 'decode_error')";
+
 /** `indexing_errors`: at most one row for a file of a project, by its absolute path. */
 export interface FailureStore {
   /** Stores why a file could not be indexed, in place of what was stored before. */

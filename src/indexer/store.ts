@@ -4,7 +4,7 @@ import { createContentStore } from "./content-store.js";
 import { createDefinitionStore } from "./definition-store.js";
 import type { IndexingErrorType, ParsedFile, Problem } from "./entities.js";
 import { extractionRules } from "./extraction-rules.js";
-import { createFailureStore } from "./failure-store.js";
+import { createFailureStore, IS_PROBLEM } from "./failure-store.js";
 import { type Binding, bindNames, type FileBindings } from "./name-binding.js";
 import type { NamedDefinition, StoredFileInput } from "./stored-file.js";
 
@@ -49,6 +49,16 @@ export interface IndexedFile {
   readonly lines: number | null;
   /** Null for a file that is stored as text only. */
   readonly language: string | null;
+  /** The first thing that was wrong with the file when its rows were made; null when nothing was. */
+  readonly problem: StoredProblem | null;
+}
+
+/** A `Problem` as it is stored. */
+export interface StoredProblem {
+  readonly type: string;
+  readonly message: string;
+  /** Null when another program stored it. */
+  readonly line: number | null;
 }
 
 /**
@@ -79,22 +89,25 @@ export interface FileStore {
   countRows(fileId: number): RowCounts;
 }
 
-/** An `IndexedFile` before its rules are looked at. */
-interface FileRow extends IndexedFile {
+/** A row of `FILES`. */
+interface FileRow extends Omit<IndexedFile, "problem"> {
   readonly rules: string | null;
+  readonly problemType: string | null;
+  readonly problemMessage: string | null;
+  readonly problemLine: number | null;
 }
 
-/** A file that is indexed in part has its problem as an error too, but another attempt would find the same one. */
 const FILES = `SELECT f.id, f.path, f.relative_path AS relativePath, f.last_modified AS lastModified, i.size, f.lines, i.language,
-    x.rules, CASE WHEN f.needs_chunking IS NOT 1 AND NOT EXISTS (
-      SELECT 1 FROM main.indexing_errors e WHERE e.project_id = f.project_id AND e.file_path = f.path
-        AND e.error_type NOT IN ('syntax_error', 'decode_error')
-    ) THEN i.content_hash END AS contentHash
+    x.rules, CASE WHEN f.needs_chunking IS NOT 1 AND (e.id IS NULL OR ${IS_PROBLEM}) THEN i.content_hash END AS contentHash,
+    CASE WHEN ${IS_PROBLEM} THEN e.error_type END AS problemType, e.error_message AS problemMessage,
+    x.problem_line AS problemLine
   FROM main.files f LEFT JOIN main.indexed_files i ON i.file_id = f.id LEFT JOIN main.extractions x ON x.file_id = f.id
+    LEFT JOIN main.indexing_errors e ON e.project_id = f.project_id AND e.file_path = f.path
   WHERE f.deleted IS NOT 1 AND f.project_id = ?`;
 
-function fileOfRow({ rules, ...file }: FileRow): IndexedFile {
-  return rules === extractionRules(file.language) ? file : { ...file, contentHash: null };
+function fileOfRow({ rules, problemType, problemMessage, problemLine, ...file }: FileRow): IndexedFile {
+  const problem = problemType === null ? null : { type: problemType, message: problemMessage ?? "", line: problemLine };
+  return { ...file, problem, ...(rules !== extractionRules(file.language) && { contentHash: null }) };
 }
 
 /** Tables whose rows of a file are deleted and written anew, since nothing refers to them. */

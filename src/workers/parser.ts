@@ -208,12 +208,18 @@ async function indexBytes(
   const contentHash = createHash("sha256").update(bytes).digest("hex");
   const known = index().store.findFile(projectId, file.path);
   if (!force && known?.contentHash === contentHash) {
+    const { problem } = known;
     const response = create(IndexFileResponseSchema, {
       fileId: BigInt(known.id),
       filePath: file.relativePath,
       unchanged: true,
       language: known.language ?? "",
       lines: known.lines ?? 0,
+      ...(problem !== null && {
+        problems: [
+          { errorType: problem.type, message: problem.message, ...(problem.line !== null && { line: problem.line }) },
+        ],
+      }),
       // Nobody sees those of a whole project's files, and counting takes longer than reading.
       ...(!isPartOfProject && { counts: rowCountsMessage(index().store.countRows(known.id)) }),
     });

@@ -163,6 +163,18 @@ describe("IndexProject", () => {
       [{ errorType: "syntax_error", line: 4 }],
     );
 
+    // What it said of a file it says again while the file stays as it is.
+    const again = await index(driver);
+    assert.equal(again.progress.filesUnchanged, 2n);
+    assert.equal(again.summary.filesWithProblems, 1n);
+    const unchanged = await driver.indexFile("broken.py");
+    assert.equal(unchanged.unchanged, true);
+    for (const [first, second] of [
+      [failures.filter(({ isIndexed }) => isIndexed), again.failures.filter(({ isIndexed }) => isIndexed)],
+      [problems, unchanged.problems],
+    ])
+      assert.deepEqual(second, first);
+
     // Repaired, it is no longer listed; spoilt, a file keeps its last good rows.
     write({ "broken.py": "def repaired(): pass\n", "good.py": Buffer.from("def worse(): pass\0\n") });
     await index(driver);

@@ -18,6 +18,7 @@ import {
   RegisterProjectResponseSchema,
 } from "../../../gen/code_analysis/driver/v1/project_pb.js";
 import { DriverError } from "../../errors.js";
+import { IS_PROBLEM } from "../../indexer/failure-store.js";
 import type { Connection } from "../../sqlite/connection.js";
 import { fromSqliteError } from "../../sqlite/errors.js";
 import type { Session } from "../session.js";
@@ -34,7 +35,7 @@ const PROJECT_COLUMNS = `id, root_path AS rootPath, coalesce(name, '') AS name, 
   ${unixSeconds("created_at")} AS createdAt, ${unixSeconds("updated_at")} AS updatedAt`;
 
 /** Only problems of a file that has been indexed all the same have a line. */
-const PROBLEM_LINE = `CASE WHEN error_type IN ('syntax_error', 'decode_error') THEN (
+const PROBLEM_LINE = `CASE WHEN ${IS_PROBLEM} THEN (
     SELECT x.problem_line FROM main.files f JOIN main.extractions x ON x.file_id = f.id
     WHERE f.project_id = e.project_id AND f.path = e.file_path
   ) END`;

@@ -209,7 +209,8 @@ export type IndexFileResponse = Message<"code_analysis.driver.v1.IndexFileRespon
   counts?: RowCounts | undefined;
 
   /**
-   * What is wrong with the file; it has been indexed as far as that allows.
+   * What is wrong with the file; it has been indexed as far as that allows. Of an unchanged file, the first of what was found when it
+   * was parsed.
    *
    * @generated from field: repeated code_analysis.driver.v1.FileProblem problems = 7;
    */
@@ -427,7 +428,7 @@ export type IndexSummary = Message<"code_analysis.driver.v1.IndexSummary"> & {
   counts?: RowCounts | undefined;
 
   /**
-   * Files with a problem that were indexed all the same.
+   * Files with a problem that were indexed all the same, the unchanged ones among them.
    *
    * @generated from field: uint64 files_with_problems = 2;
    */

@@ -10,6 +10,7 @@ import { type Connection, openConnection, setPragma } from "../sqlite/connection
 import { fromSqliteError } from "../sqlite/errors.js";
 import { acquireDriverPresence } from "../sqlite/presence-lock.js";
 import { CommitFailedError, inTransaction, rewriteHeader } from "../sqlite/transaction.js";
+import { hasFramesBehindEnd, inspectWal } from "../sqlite/wal.js";
 import type { CommitBatch } from "./events.js";
 import { GroupCommit, type Outcome, type PendingWrite } from "./group-commit.js";
 import { announce, exitWorker, type WorkerCall, WorkerHost, workerOptions } from "./host.js";
@@ -302,9 +303,6 @@ function commitFailed(calls: readonly WorkerCall[], error: CommitFailedError): v
     const verdict: unknown = session.connection.pragma("quick_check(1)", { simple: true });
     if (verdict !== "ok") throw new DriverError("DATABASE_CORRUPT", `quick_check says: ${String(verdict)}.`);
     const recovery = prepareToServe();
-    // What the failed commit has written still stands in the WAL, behind its end, while readers hold it open. It would come back when
-    // the WAL is recovered, although whoever asks meanwhile hears that it is not there. The next commit is written over it.
-    inTransaction(session.connection, () => rewriteHeader(session.connection));
     host.event({ type: "reopened", commitSeq: session.tables.commitSeq().toString(), recovery });
   } catch (fatal) {
     if (fatal instanceof CommitFailedError) host.event({ type: "commitFailed", error: fatal.cause.toJSON() });
@@ -317,8 +315,8 @@ function commitFailed(calls: readonly WorkerCall[], error: CommitFailedError): v
 /** A failure costs nothing that was committed: it is all in the WAL, and the next checkpoint copies it. */
 function checkpointWhenDue(pages: number): void {
   try {
-    const [progress] = session.connection.pragma("wal_checkpoint(NOOP)") as { log: number; checkpointed: number }[];
-    if (progress === undefined || progress.log - progress.checkpointed < pages) return;
+    const { frames, copiedFrames } = inspectWal(session.connection);
+    if (frames - copiedFrames < pages) return;
     session.connection.pragma("wal_checkpoint(PASSIVE)");
     if (walBytes() > limits.maxWalBytes) truncateWal(session.connection);
   } catch (thrown) {
@@ -362,8 +360,21 @@ function open(): void {
   };
 }
 
+/**
+ * Writes a commit over what stands behind the end of the WAL: that of a COMMIT that failed, or in which a writer was killed. It would
+ * be there after the next recovery of the WAL, although its caller, who is answered only after this, was told that it is not. One
+ * frame is enough, however many are to go: the checksum of each includes all before it.
+ *
+ * It waits for a lock no longer than opening the database did, which takes the same one. A full disk is no hindrance to what is
+ * written in place; where a file system cannot do that, the driver ends, and the next one's recovery decides what is there.
+ */
+function overwriteLostCommit(connection: Connection): void {
+  if (hasFramesBehindEnd(connection)) inTransaction(connection, () => rewriteHeader(connection));
+}
+
 /** @returns what `connectDatabase` does; from then on nothing waits inside of SQLite for long: meanwhile nobody could be answered. */
 function prepareToServe(): string {
+  overwriteLostCommit(session.connection);
   const recovery = connectDatabase(session);
   setPragma(session.connection, { name: "busy_timeout", value: Math.min(LOCK_ATTEMPT_MS, limits.maxLockWaitMs) });
   return recovery;

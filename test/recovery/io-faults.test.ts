@@ -40,6 +40,18 @@ describe("a disk that fails", () => {
     return test.call("execute", { sql: "INSERT INTO t VALUES (?)", parameters: [sqlValue(value)], requestId });
   }
 
+  /** What the database answers after a kill of every process: its index is gone, and the WAL is read from its beginning. */
+  function afterCrash({ databasePath }: TestEngine, sql: string): unknown[] {
+    const copy = folder("copy.db");
+    for (const suffix of ["", "-wal"]) copyFileSync(databasePath + suffix, copy + suffix);
+    const connection = openConnection(copy, { role: "writer" });
+    try {
+      return connection.prepare(sql).pluck().safeIntegers().all();
+    } finally {
+      connection.close();
+    }
+  }
+
   it("does not get a commit killed that lasts beyond the deadline", async () => {
     const test = await open();
     const delay = await strike(test, `${SYNC}:delay_enter=1200000:when=1`);
@@ -59,12 +71,31 @@ describe("a disk that fails", () => {
     await assert.rejects(insert(test, 1n), reason("COMMIT_OUTCOME_UNKNOWN"));
     await until("the database is open again", () => served.at(-1) === true);
     const seen = await test.values("SELECT x FROM t");
-    const copy = folder("copy.db");
-    // As after a kill of every process: the index is gone, and the WAL is read from its beginning.
-    for (const suffix of ["", "-wal"]) copyFileSync(test.databasePath + suffix, copy + suffix);
-    const connection = openConnection(copy, { role: "writer" });
-    assert.deepEqual(connection.prepare("SELECT x FROM t").pluck().safeIntegers().all(), seen);
-    connection.close();
+    assert.deepEqual(afterCrash(test, "SELECT x FROM t"), seen);
+  });
+
+  it("does not bring a commit back in which the writer was killed and that was then not there", async () => {
+    const test = await open();
+    assert.deepEqual(await test.values("SELECT x FROM t"), []);
+    const { transactionId } = await test.call("beginTransaction", {});
+    await test.call("execute", { sql: "INSERT INTO t VALUES (1)", transactionId });
+    // All of the commit is in the WAL then.
+    await strike(test, `${SYNC}:signal=SIGKILL:when=1`);
+    await assert.rejects(test.call("commitTransaction", { transactionId }), reason("TRANSACTION_EXPIRED"));
+    const seen = await test.values("SELECT x FROM t");
+    assert.deepEqual(seen, []);
+    assert.deepEqual(afterCrash(test, "SELECT x FROM t"), seen);
+  });
+
+  it("writes nothing when the writer was killed between two commits, as it may have to on a full disk", async () => {
+    const test = await open();
+    assert.deepEqual(await test.values("SELECT x FROM t"), []);
+    const served: boolean[] = [];
+    test.engine.health.on("change", ({ isServing }) => served.push(isServing));
+    const before = readFileSync(`${test.databasePath}-wal`);
+    for (const pid of workerPids(test.databasePath, "writer")) process.kill(pid, "SIGKILL");
+    await until("the writer is there again", () => served.at(-1) === true);
+    assert.ok(readFileSync(`${test.databasePath}-wal`).equals(before), "the WAL is another");
   });
 
   it("leaves nobody with a wrong answer when the sync of a commit fails, and is opened again", async () => {

@@ -163,6 +163,11 @@ export function withHint(message: string, hint: string | undefined): string {
   return /[.!?…]$/.test(message) ? `${message} ${hint}` : `${message}. ${hint}`;
 }
 
+/** A word of a command that a hint tells to type, as a POSIX shell takes it. */
+export function shellWord(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}
+
 /** How long a client should wait for the driver that comes after this one, in milliseconds. */
 const DRAINING_RETRY_MS = 1_000;
 

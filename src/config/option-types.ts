@@ -57,15 +57,16 @@ export function oneOf<const Choice extends string>(choices: readonly Choice[]): 
 }
 
 /** What an address looks like; whoever listens on it reads it. */
-const ADDRESS = /^(?:unix:.+|(?:\[[^\]]+\]|[^:]*):\d{1,5})$/;
+const ADDRESS = v.pipe(v.string(), v.regex(/^(?:unix:.+|(?:\[[^\]]+\]|[^:]*):\d{1,5})$/));
+const EXPECTED_ADDRESS = "unix:/path/to.sock, host:port or [IPv6]:port";
+
+/** Where something listens. */
+export const address: OptionType<string> = scalar("ADDRESS", EXPECTED_ADDRESS, ADDRESS, String);
 
 /** Addresses in the order in which they were given. */
 export const addressList: OptionType<readonly string[]> = {
-  ...scalar(
-    "ADDRESS",
-    "unix:/path/to.sock, host:port or [IPv6]:port, or a list of those",
-    list(v.pipe(v.string(), v.regex(ADDRESS))),
-    (values: readonly string[]) => values.join(", "),
+  ...scalar("ADDRESS", `${EXPECTED_ADDRESS}, or a list of those`, list(ADDRESS), (values: readonly string[]) =>
+    values.join(", "),
   ),
   isList: true,
 };

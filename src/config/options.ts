@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os";
 import { LOG_LEVELS } from "../observability/logger.js";
 import {
+  address,
   addressList,
   boolean,
   count,
@@ -75,7 +76,7 @@ export const OPTIONS = {
     words: ["db"],
     type: path,
     default: DEFAULT_DATABASE,
-    description: "The SQLite database; created when missing.",
+    description: "The SQLite database; a driver makes it where it is missing.",
   }),
   config: option<string | undefined>({
     group: "General",
@@ -119,7 +120,7 @@ export const OPTIONS = {
     group: "Connections",
     audience: CLIENT,
     words: ["address"],
-    type: { ...text, placeholder: "ADDRESS" },
+    type: address,
     default: undefined,
     defaultText: "the first address the driver of --db listens on, unix:<db>.sock",
     description: "The driver to call: unix:/path/to.sock or host:port.",
@@ -235,7 +236,7 @@ export const OPTIONS = {
     group: "Observability",
     audience: DRIVER,
     words: ["metrics", "listen"],
-    type: { ...text, placeholder: "ADDRESS" },
+    type: address,
     default: undefined,
     defaultText: "none",
     description:

@@ -1,3 +1,5 @@
+import { shellWord } from "../errors.js";
+
 /** What `--allow` can permit; each is followed by a colon and the object: `drop-column:files.foo`. */
 export const CONSENT_KINDS = [
   "drop-column",
@@ -21,5 +23,5 @@ export function isConsentId(text: string): boolean {
 
 /** The flag that gives the consent, as a POSIX shell takes it. */
 export function allowFlag(id: ConsentId): string {
-  return `--allow ${/^[\w:.-]+$/.test(id) ? id : `'${id.replaceAll("'", "'\\''")}'`}`;
+  return `--allow ${shellWord(id)}`;
 }

@@ -37,6 +37,8 @@ describe("code-analysis-driver", () => {
       ["sql"],
       ["serve", "--drain-timeout", "5"],
       ["search", "x", "--limit", "0"],
+      ["sql", "SELECT ?", "--param", "9223372036854775808"],
+      ["sql", "SELECT 1", "--address", "nonsense"],
     ]) {
       it(`ends with 2 and says why on stderr: ${args.join(" ") || "nothing at all"}`, async () => {
         const { exitCode, stdout, stderr } = await run(...args);
@@ -121,7 +123,7 @@ describe("code-analysis-driver", () => {
     it("does not start for a folder that is not there", async () => {
       const { exitCode, stderr } = await run("serve", "--index", "nowhere");
       assert.equal(exitCode, 1);
-      assert.match(stderr, /^error: The folder .*nowhere cannot be opened \(ENOENT/);
+      assert.match(stderr, /^error: There is no folder \S+nowhere\.\n$/);
     });
   });
 
@@ -197,7 +199,7 @@ describe("code-analysis-driver", () => {
     it("refuses a file and what is not there", async () => {
       writeFileSync(inFolder("file"), "");
       assert.match((await run("index", "file")).stderr, /file is not a folder/);
-      assert.match((await run("index", "nowhere")).stderr, /nowhere cannot be opened/);
+      assert.match((await run("index", "nowhere")).stderr, /There is no folder \S+nowhere\./);
     });
   });
 

@@ -1,6 +1,6 @@
 import type { DriverClient } from "../../client/client.js";
 import { type Config, DEFAULT_DATABASE_PATH } from "../../config/config.js";
-import { DriverError } from "../../errors.js";
+import { DriverError, shellWord } from "../../errors.js";
 import { TreeWatcher } from "../../source-tree/tree-watcher.js";
 import { ExitCode } from "../exit-code.js";
 import { write } from "../terminal.js";
@@ -78,8 +78,8 @@ async function watch(
 
 /** What to type next, with the options that are needed to reach the same driver. */
 export function howToQuery(config: Config, isServing: boolean): string {
-  const database = config.db === DEFAULT_DATABASE_PATH ? "" : ` --db ${config.db}`;
-  const options = config.address === undefined ? database : ` --address ${config.address}`;
+  const database = config.db === DEFAULT_DATABASE_PATH ? "" : ` --db ${shellWord(config.db)}`;
+  const options = config.address === undefined ? database : ` --address ${shellWord(config.address)}`;
   return [
     "",
     ...(isServing

@@ -1,4 +1,4 @@
-import { realpathSync, statSync } from "node:fs";
+import { existsSync, realpathSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import type { DriverClient } from "../../client/client.js";
 import { IndexPhase, type IndexProgress } from "../../client/messages.js";
@@ -17,8 +17,10 @@ export function resolveDirectory(directory: string): string {
   try {
     if (statSync(path).isDirectory()) return realpathSync(path);
   } catch (error) {
-    const why = messageOf(error);
-    throw new DriverError("FILE_NOT_FOUND", `The folder ${path} cannot be opened (${why}).`, { cause: error });
+    const what = existsSync(path)
+      ? `The folder ${path} cannot be opened: ${messageOf(error)}.`
+      : `There is no folder ${path}.`;
+    throw new DriverError("FILE_NOT_FOUND", what, { cause: error });
   }
   throw new DriverError("INVALID_REQUEST", `${path} is not a folder.`, { hint: "Name the folder that it is in." });
 }

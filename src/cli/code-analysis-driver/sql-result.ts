@@ -25,6 +25,7 @@ export function parseParameter(text: string): { readonly kind: ParameterKind } {
     if (BigInt.asIntN(64, value) !== value) {
       throw new DriverError("INVALID_REQUEST", `The integer ${text} has more than 64 bits.`, {
         hint: `Write '${text}' in quotes to pass it as text.`,
+        field: "--param",
       });
     }
     return { kind: { case: "integerValue", value } };

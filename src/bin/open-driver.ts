@@ -65,7 +65,7 @@ export async function openDriver(parts: DriverParts): Promise<RunningDriver> {
   });
   engine.health.on("change", ({ isServing, detail }) => {
     server.health.setStatus(isServing ? ServingStatus.SERVING : ServingStatus.NOT_SERVING);
-    logger[isServing ? "debug" : "warn"](`health: ${detail}`);
+    logger[isServing || engine.isDraining ? "info" : "warn"](`health: ${detail}`);
   });
 
   const addresses: string[] = [];

@@ -13,6 +13,9 @@ const REASON_OF_STATUS: Readonly<Partial<Record<status, Reason>>> = {
   [status.INVALID_ARGUMENT]: "INVALID_REQUEST",
 };
 
+/** What grpc-js at the other end says of a request, before the driver sees it. */
+const TOO_LARGE = /^Received message larger than max/;
+
 /** A failed call as the driver's own error, or as the nearest one when it did not come from the driver. */
 export function fromCallError(error: unknown, address: string): DriverError {
   if (!isServiceError(error)) return DriverError.from(error);
@@ -25,7 +28,10 @@ export function fromCallError(error: unknown, address: string): DriverError {
       cause: error,
     });
   }
-  return new DriverError(reason, error.details, { cause: error });
+  const hint = TOO_LARGE.test(error.details)
+    ? "The driver's --max-request-bytes says how large a request may be."
+    : undefined;
+  return new DriverError(reason, error.details, { cause: error, ...(hint !== undefined && { hint }) });
 }
 
 /** What grpc-js says of the last attempt, without what it says around it. */

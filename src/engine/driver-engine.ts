@@ -171,6 +171,11 @@ export class DriverEngine implements Engine {
     };
   }
 
+  /** True once the driver is going down. */
+  get isDraining(): boolean {
+    return this.#isDraining;
+  }
+
   /** From now on health says that the driver is going down, and nothing waits any more; running calls go on. */
   drain(): void {
     this.#isDraining = true;

@@ -236,7 +236,7 @@ function assertPragmaAllowed(nextToken: () => string): void {
   const allowed = Object.hasOwn(ALLOWED_PRAGMAS, unquote(name)) ? ALLOWED_PRAGMAS[unquote(name)] : undefined;
   if (allowed === undefined) refuse(`PRAGMA ${name}`);
   const hasArgument = next === "=" || next === "(";
-  if (hasArgument && (allowed === "plain" || next === "=")) refuse(`setting PRAGMA ${name}`);
+  if (hasArgument && (allowed === "plain" || next === "=")) refuse(`PRAGMA ${name} with a value`);
 }
 
 function unquote(name: string): string {

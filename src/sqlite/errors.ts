@@ -32,6 +32,7 @@ const REASON_OF_CODE: Readonly<Record<string, Reason>> = {
 const HINT_OF_REASON: Partial<Record<Reason, string>> = {
   DATABASE_BUSY: "Another process holds the database; try again.",
   DATABASE_CORRUPT: "Run `config_cli doctor` and restore a backup if it confirms the damage.",
+  CONSTRAINT_FOREIGN_KEY: "Write the row that is referred to first; delete the rows that refer to one before it.",
   CONSTRAINT_DATATYPE:
     "An INTEGER PRIMARY KEY, a LIMIT and an OFFSET take integers only, and a column of a STRICT table values of its type.",
   DISK_FULL: "Free space on the disk that holds the database and try again.",
@@ -70,8 +71,12 @@ export function fromSqliteError(error: unknown): DriverError {
     });
   }
   if (!(error instanceof DriverError) && (error instanceof TypeError || error instanceof RangeError)) {
-    const reason = PARAMETER_MISMATCH.test(error.message) ? "SQL_ERROR" : "INVALID_REQUEST";
-    return new DriverError(reason, error.message, { cause: error });
+    if (!PARAMETER_MISMATCH.test(error.message))
+      return new DriverError("INVALID_REQUEST", error.message, { cause: error });
+    return new DriverError("SQL_ERROR", error.message, {
+      hint: "Give a value for each parameter of the statement.",
+      cause: error,
+    });
   }
   return DriverError.from(error);
 }

@@ -58,7 +58,7 @@ export const STATUS_OF_REASON = {
   OVERLOADED: "UNAVAILABLE",
   DRAINING: "UNAVAILABLE",
   DATABASE_BUSY: "UNAVAILABLE",
-  /** Found by a client, never sent: nothing answers at the driver's address. */
+  /** Found by a client, never sent: nothing answers at the driver's address, or the call broke off. */
   DRIVER_UNREACHABLE: "UNAVAILABLE",
 
   DEADLINE_EXCEEDED: "DEADLINE_EXCEEDED",

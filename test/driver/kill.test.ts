@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { createClient, type DriverClient } from "../../src/client/client.js";
 import { toValue } from "../../src/client/values.js";
 import { DriverError } from "../../src/errors.js";
+import { until } from "../support/processes.js";
 import { Random } from "../support/random.js";
 import { useTempFolder } from "../support/temp-folder.js";
 import { beside, DriverProcess, killDrivers } from "./driver-process.js";
@@ -87,6 +88,20 @@ describe("a driver that is killed", () => {
     }
     const total = writers.reduce((sum, { acknowledged }) => sum + acknowledged.length, 0);
     assert.ok(total >= CYCLES);
+  });
+
+  it("tells a call that it broke off from one that never reached it", async () => {
+    const driver = await DriverProcess.start(inFolder());
+    // Without a request_id it is sent once; it waits for the writer, which the transaction holds.
+    const client = createClient({ address: driver.address, createRequestId: () => "" });
+    await client.beginTransaction({});
+    const running = client.execute({ sql: "CREATE TABLE t (a)" });
+    await until("the call waits", async () => (await driver.client.getDriverInfo({})).load?.queuedWrites === 1);
+    driver.program.child.kill("SIGKILL");
+    await assert.rejects(running, { reason: "DRIVER_UNREACHABLE", message: /^The call to unix:.* broke off \(/ });
+    const next = client.execute({ sql: "CREATE TABLE t (a)" });
+    await assert.rejects(next, { reason: "DRIVER_UNREACHABLE", message: /^No driver answers at unix:/ });
+    client.close();
   });
 });
 

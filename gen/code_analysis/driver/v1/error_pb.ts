@@ -225,7 +225,8 @@ export enum ErrorReason {
   DATABASE_BUSY = 52,
 
   /**
-   * UNAVAILABLE: nothing answers at the driver's address. For clients to report; the driver never answers it.
+   * UNAVAILABLE: nothing answers at the driver's address, or the call broke off. For clients to report; the driver never answers
+   * it.
    *
    * @generated from enum value: ERROR_REASON_DRIVER_UNREACHABLE = 53;
    */

@@ -27,7 +27,7 @@ export interface ConnectOptions {
  * A connection to a driver, made with the first call and again when it breaks. It has a function for each RPC of
  * `DriverService`; whatever fails is a `DriverError` with the reason that the driver gave. Calls that are safe to repeat are
  * repeated while the driver is busy or its answer is lost: those that change nothing the second time, and writes with a
- * `requestId`, which all have unless they are part of a transaction.
+ * `requestId`, which all have unless they are part of a transaction. The beginning of a transaction is not repeated.
  */
 export interface DriverClient extends DriverCalls {
   /**

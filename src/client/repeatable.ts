@@ -1,7 +1,11 @@
 import type { DescMessage, DescMethod, MessageShape } from "@bufbuild/protobuf";
 import type { MethodName } from "./calls.js";
 
-/** Methods that only read, and those whose second run finds the work done: to repeat them changes nothing. */
+/**
+ * Methods that only read, and those whose second run finds the work done: to repeat them changes nothing. `beginTransaction` is
+ * not one of them: a transaction whose id got lost with the answer would keep other writers waiting until its lease ends, and a
+ * second one would wait behind it.
+ */
 const IDEMPOTENT_METHODS: ReadonlySet<string> = new Set<MethodName>([
   "getDriverInfo",
   "query",

@@ -1,5 +1,4 @@
 import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { type LoadResult, latencyOf, resultToJson } from "./load-result.js";
 import type { FinishedOperation, LoadRun } from "./load-run.js";
 import { KIND_LABELS } from "./load-text.js";
@@ -14,10 +13,9 @@ const BARS_PER_DECADE = 5;
  * write-ahead log. `report-page.html` draws what this computes, with uPlot.
  */
 export function reportPage(run: LoadRun, result: LoadResult): string {
-  const modules = createRequire(import.meta.url);
   const parts: Readonly<Record<string, string>> = {
-    STYLE: readFileSync(modules.resolve("uplot/dist/uPlot.min.css"), "utf8"),
-    UPLOT: readFileSync(modules.resolve("uplot/dist/uPlot.iife.min.js"), "utf8"),
+    STYLE: readFileSync(new URL(import.meta.resolve("uplot/dist/uPlot.min.css")), "utf8"),
+    UPLOT: readFileSync(new URL(import.meta.resolve("uplot/dist/uPlot.iife.min.js")), "utf8"),
     // Text of the driver's errors must not end the script.
     DATA: JSON.stringify(pageData(run, result)).replaceAll("<", "\\u003c"),
   };

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { runCommand } from "./command.js";
 import { folderOf, type Language } from "./languages.js";
 import { CASE_COUNT, compareReport, SCENARIO_PATH } from "./scenario.js";
-import { ServedDriver, type Transport } from "./served-driver.js";
+import { ServedDriver, TRANSPORTS, type Transport } from "./served-driver.js";
 
 /** What became of one language. */
 export interface LanguageCheck {
@@ -49,7 +49,7 @@ export async function buildLanguage(language: Language): Promise<string | undefi
 /** Builds the language's programs where its toolchain is there, and runs them on a driver of their own for each transport. */
 export async function checkLanguage(
   language: Language,
-  transports: readonly Transport[] = ["unix", "tls"],
+  transports: readonly Transport[] = TRANSPORTS,
 ): Promise<LanguageCheck> {
   const missing = await missingToolchain(language);
   if (missing !== undefined) return { language: language.name, skipped: missing, passed: {}, problems: [] };
@@ -60,9 +60,9 @@ export async function checkLanguage(
   const passed: Partial<Record<Transport, string>> = {};
   let versions: string[] = [];
   for (const transport of transports) {
-    const driver = await ServedDriver.start();
+    const driver = await ServedDriver.start(transport);
     try {
-      const environment = driver.environment(transport);
+      const { environment } = driver;
       const reportPath = join(driver.source, "..", "report.json");
       const runner: typeof language.conformance = [...language.conformance, SCENARIO_PATH, driver.source, reportPath];
       const run = await runCommand(runner, folderOf(language), environment);

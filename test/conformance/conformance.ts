@@ -3,6 +3,7 @@ import { formatTable } from "../../src/cli/table.js";
 import { checkLanguage, type LanguageCheck } from "./check-language.js";
 import { LANGUAGES, type Language } from "./languages.js";
 import { runLoad } from "./load.js";
+import { TRANSPORTS } from "./served-driver.js";
 
 const USAGE = `npm run conformance [-- LANGUAGE…] [--load [--seconds N]]
   runs the scenario in every language whose toolchain is there, or in those named: ${LANGUAGES.map(({ name }) => name).join(", ")}
@@ -32,10 +33,8 @@ async function conformance(languages: readonly Language[]): Promise<number> {
     checks.push(check);
     for (const problem of check.problems) process.stderr.write(`${problem}\n`);
   }
-  const head = ["language", "generator", "library", "unix socket", "TCP, TLS, token", "example"].map((name) => ({
-    name,
-    align: "left" as const,
-  }));
+  const names = ["language", "generator", "library", "unix socket", "TCP, token", "TCP, token, TLS", "example"];
+  const head = names.map((name) => ({ name, align: "left" as const }));
   process.stdout.write(`${formatTable(head, checks.map(toCells), false)}\n`);
   for (const { language, skipped } of checks) {
     if (skipped !== undefined) process.stdout.write(`skipped ${language}: its toolchain is not here, ${skipped}\n`);
@@ -47,13 +46,12 @@ async function conformance(languages: readonly Language[]): Promise<number> {
 }
 
 function toCells({ language, generator = "", library = "", passed, problems, skipped }: LanguageCheck): string[] {
-  if (skipped !== undefined) return [language, "skipped", "", "", "", ""];
+  if (skipped !== undefined) return [language, "skipped", "", "", "", "", ""];
   return [
     language,
     generator,
     library,
-    passed.unix ?? "",
-    passed.tls ?? "",
+    ...TRANSPORTS.map((transport) => passed[transport] ?? ""),
     problems.length === 0 ? "as it should" : "see above",
   ];
 }

@@ -7,7 +7,7 @@ export type Command = readonly [program: string, ...args: string[]];
 export interface Language {
   /** The name of its folder. */
   readonly name: string;
-  /** Commands that succeed where the toolchain is there. */
+  /** Commands that succeed where the toolchain is there and new enough. */
   readonly toolchain: readonly Command[];
   /** Run in its folder, one after the other. */
   readonly build: readonly Command[];
@@ -45,7 +45,8 @@ export const LANGUAGES: readonly Language[] = [
   },
   {
     name: "go",
-    toolchain: [["go", "version"]],
+    // Fails where go.mod asks for a newer Go than there is and than `go` can get.
+    toolchain: [["go", "list", "-m"]],
     build: [
       ["go", "generate", "."],
       ["go", "build", "-o", "build/", "./cmd/..."],
@@ -56,7 +57,11 @@ export const LANGUAGES: readonly Language[] = [
   },
   {
     name: "rust",
-    toolchain: [["cargo", "--version"]],
+    // `rust-version` of Cargo.toml, which Cargo itself compares only when it has fetched all dependencies.
+    toolchain: [
+      ["cargo", "--version"],
+      ["sh", "-c", `printf "1.88\\n$(cargo --version | cut -d' ' -f2)" | sort -V -C`],
+    ],
     build: [["cargo", "build", "--release", "--quiet"]],
     example: ["target/release/example"],
     conformance: ["target/release/conformance"],
@@ -65,7 +70,7 @@ export const LANGUAGES: readonly Language[] = [
     name: "java",
     toolchain: [
       ["mvn", "--version"],
-      ["javac", "--version"],
+      ["javac", "--release", "17", "--version"],
     ],
     build: [["mvn", "--quiet", "--batch-mode", "package"]],
     example: ["java", "-cp", "target/classes:target/dependency/*", "example.Example"],

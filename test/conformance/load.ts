@@ -40,7 +40,7 @@ export async function runLoad(languages: readonly Language[], seconds: number): 
   if (clients.length < CLIENTS)
     return { lines: [], problems: [`Only ${clients.length} of ${CLIENTS} toolchains are here.`] };
 
-  const driver = await ServedDriver.start();
+  const driver = await ServedDriver.start("unix");
   try {
     await driver.client.registerProject({ rootPath: driver.source, id: PROJECT });
     await driver.client.execute({ sql: "CREATE TABLE load_rows (writer TEXT, worker INTEGER, n INTEGER)" });
@@ -70,7 +70,7 @@ async function runClient(
   const { succeeded, stdout, tail } = await runCommand(
     [...load, String(seconds), PROJECT, name, ...files],
     folderOf(language),
-    driver.environment("unix"),
+    driver.environment,
   );
   if (!succeeded) return { name, work: { indexed: 0, written: 0 }, problem: `A call of ${name} failed:\n${tail}` };
   return { name, work: JSON.parse(stdout) };

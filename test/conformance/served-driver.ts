@@ -5,52 +5,63 @@ import { createClient, type DriverClient } from "../../src/client/client.js";
 import { fixturePath } from "../support/fixtures.js";
 import { type RunningProgram, startProgram } from "../support/program.js";
 
-/** How clients reach a driver: by its unix socket, or by TCP with TLS and a token. */
-export type Transport = "unix" | "tls";
+/** How clients reach a driver: by its unix socket, or by TCP with a token, without TLS or with it. */
+export const TRANSPORTS = ["unix", "tcp", "tls"] as const;
+export type Transport = (typeof TRANSPORTS)[number];
 
-const TOKEN = "a token for tests, which protects nothing";
+interface Setup {
+  /** What the driver is told beside its socket, which it always listens on. */
+  readonly args: readonly string[];
+  /** What the address that clients are given begins with. */
+  readonly host: "unix" | "localhost";
+  /** What clients are given beside the address. */
+  readonly environment: Readonly<Record<string, string>>;
+}
 
-/** A driver with a database and a source folder of its own, listening on both transports. */
+const TOKEN = { CODE_ANALYSIS_DRIVER_TOKEN: "a token for tests, which protects nothing" };
+const LISTEN = ["--listen", "localhost:0"];
+
+const SETUPS: Readonly<Record<Transport, Setup>> = {
+  unix: { args: [], host: "unix", environment: {} },
+  tcp: { args: LISTEN, host: "localhost", environment: TOKEN },
+  tls: {
+    args: [...LISTEN, "--tls-cert", fixturePath("tls", "signed.crt"), "--tls-key", fixturePath("tls", "signed.key")],
+    host: "localhost",
+    environment: { ...TOKEN, CODE_ANALYSIS_DRIVER_TLS_CA: fixturePath("tls", "authority.crt") },
+  },
+};
+
+/** A driver with a database and a source folder of its own. */
 export class ServedDriver {
   readonly #folder: string;
   readonly #program: RunningProgram;
-  readonly #addresses: readonly string[];
+  /** The environment in which the programs under `examples/` find the driver. */
+  readonly environment: Readonly<Record<string, string>>;
   /** The folder whose files the scenario indexes. */
   readonly source: string;
   readonly client: DriverClient;
 
-  private constructor(folder: string, program: RunningProgram, addresses: readonly string[]) {
+  private constructor(folder: string, program: RunningProgram, socket: string, environment: Record<string, string>) {
     this.#folder = folder;
     this.#program = program;
-    this.#addresses = addresses;
+    this.environment = environment;
     this.source = join(folder, "source");
-    this.client = createClient({ address: addresses[0] ?? "" });
+    this.client = createClient({ address: socket });
   }
 
-  static async start(): Promise<ServedDriver> {
+  static async start(transport: Transport): Promise<ServedDriver> {
+    const { args, host, environment } = SETUPS[transport];
     const folder = realpathSync(mkdtempSync(join(tmpdir(), "cad-")));
     mkdirSync(join(folder, "source"));
     cpSync(fixturePath("conformance"), join(folder, "source"), { recursive: true });
-    const listeners = ["--listen", `unix:${join(folder, "a.sock")}`, "--listen", "localhost:0"];
-    const tls = ["--tls-cert", fixturePath("tls", "signed.crt"), "--tls-key", fixturePath("tls", "signed.key")];
+    const socket = `unix:${join(folder, "a.sock")}`;
     const program = startProgram(
       "src/bin/code-analysis-driver.js",
-      ["serve", "--db", join(folder, "a.db"), ...listeners, ...tls],
-      { environment: { CODE_ANALYSIS_DRIVER_TOKEN: TOKEN } },
+      ["serve", "--db", join(folder, "a.db"), "--listen", socket, ...args],
+      { environment: TOKEN },
     );
-    const [, unix = "", tcp = ""] = await program.waitFor("stdout", /^listening (\S+)\nlistening (\S+)\n/m);
-    return new ServedDriver(folder, program, [unix, tcp]);
-  }
-
-  /** The environment in which the programs under `examples/` find the driver. */
-  environment(transport: Transport): Record<string, string> {
-    const [unix = "", tcp = ""] = this.#addresses;
-    if (transport === "unix") return { CODE_ANALYSIS_DRIVER_ADDRESS: unix };
-    return {
-      CODE_ANALYSIS_DRIVER_ADDRESS: tcp,
-      CODE_ANALYSIS_DRIVER_TOKEN: TOKEN,
-      CODE_ANALYSIS_DRIVER_TLS_CA: fixturePath("tls", "authority.crt"),
-    };
+    const [, address = ""] = await program.waitFor("stdout", new RegExp(`^listening (${host}:.+)\\n`, "m"));
+    return new ServedDriver(folder, program, socket, { CODE_ANALYSIS_DRIVER_ADDRESS: address, ...environment });
   }
 
   async stop(): Promise<void> {

@@ -57,6 +57,10 @@ export async function checkLanguage(
   if (failure !== undefined) return { language: language.name, passed: {}, problems: [failure] };
 
   const problems: string[] = [];
+  const misused = await runCommand(language.example, folderOf(language));
+  if (misused.succeeded || !misused.tail.includes("usage: ")) {
+    problems.push(`The example did not say how it is used:\n${misused.tail}`);
+  }
   const passed: Partial<Record<Transport, string>> = {};
   let versions: string[] = [];
   for (const transport of transports) {

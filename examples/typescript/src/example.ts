@@ -3,7 +3,11 @@ import { resolve } from "node:path";
 import { type DriverClient, DriverError, fromValue, IndexPhase, toValue } from "code-analysis-driver";
 import { connect } from "./connect.js";
 
-const [directory = "."] = process.argv.slice(2);
+const [directory, ...others] = process.argv.slice(2);
+if (directory === undefined || others.length > 0) {
+  console.error("usage: example.js DIR");
+  process.exit(1);
+}
 const driver = connect();
 try {
   const { project } = await driver.registerProject({ rootPath: resolve(directory) });

@@ -24,6 +24,10 @@ final class Example {
   private final String projectId;
 
   public static void main(String[] arguments) throws Exception {
+    if (arguments.length != 1) {
+      System.err.println("usage: example.Example DIR");
+      System.exit(1);
+    }
     try (Connection connection = new Connection()) {
       Example example = new Example(connection.driver(), Path.of(arguments[0]).toRealPath());
       example.index();

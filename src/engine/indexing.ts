@@ -29,8 +29,8 @@ import { StoreBatcher } from "./store-batcher.js";
 import type { EngineLog } from "./worker-log.js";
 import type { Writer } from "./writer.js";
 
-/** Files that one parser is given at a time. */
-const CHUNK_FILES = 16;
+/** Files that one parser is given at a time: many while many are left, and few in the end, so that all parsers end together. */
+const CHUNK_FILES = { min: 16, max: 128 } as const;
 /** Chunks that a parser has, so that one lies ready when another is done. */
 const CHUNKS_PER_PARSER = 2;
 /** Files whose rows may wait for the writer; a parser that is further ahead only fills memory. */
@@ -180,11 +180,13 @@ export class Indexing {
   /** Every parser takes chunks of the remaining files until none is left. */
   async #indexAll({ paths, ...wish }: IndexFilesRequest, run: ProjectRun, context: CallContext): Promise<void> {
     let next = 0;
+    const workers = this.#parsers.max * CHUNKS_PER_PARSER;
     const unstored = new Set<Promise<void>>();
     const batcher = new StoreBatcher((operation, request) => this.#writer.write(operation, request, context));
     const work = async (): Promise<void> => {
       while (next < paths.length) {
-        const chunk = paths.slice(next, next + CHUNK_FILES);
+        const share = Math.ceil((paths.length - next) / (2 * workers));
+        const chunk = paths.slice(next, next + Math.min(CHUNK_FILES.max, Math.max(CHUNK_FILES.min, share)));
         next += chunk.length;
         for await (const parsed of this.#parsers.parse({ ...wish, paths: chunk }, context)) {
           run.read(parsed.bytesRead);
@@ -198,7 +200,7 @@ export class Indexing {
         }
       }
     };
-    await Promise.all(Array.from({ length: this.#parsers.max * CHUNKS_PER_PARSER }, work));
+    await Promise.all(Array.from({ length: workers }, work));
     batcher.flush();
     await Promise.all(unstored);
   }
@@ -220,6 +222,7 @@ export class Indexing {
         return this.#index(wish, path, known, (payload) => batcher.store(payload), context);
       });
       if (response === null) run.skipped(path);
+      else if (response.length === 0) run.unchanged(path);
       else run.indexed(fromBinary(IndexFileResponseSchema, response));
     } catch (error) {
       if (!(error instanceof FileFailedError)) throw error;
@@ -229,7 +232,8 @@ export class Indexing {
 
   /**
    * Stores what was read of a file, `first` or what is read now, and reads it again when somebody else's newer read was quicker.
-   * Resolves with the encoded `IndexFileResponse`, or with null for what is none of the project's files.
+   * Resolves with the encoded `IndexFileResponse`, which is left empty for an unchanged file of a project without a problem, or with null for
+   * what is none of the project's files.
    */
   async #index(
     wish: FileWish,

@@ -37,6 +37,12 @@ export class ProjectRun {
     this.#progress.filesDeleted += BigInt(files);
   }
 
+  /** The rows of a file were up to date, and there is nothing else to tell of it. */
+  unchanged(filePath: string): void {
+    this.#done(filePath);
+    this.#progress.filesUnchanged++;
+  }
+
   /** A file is done: its rows are stored, or were up to date. */
   indexed(response: IndexFileResponse): void {
     this.#done(response.filePath);

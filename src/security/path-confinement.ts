@@ -17,6 +17,30 @@ import { DriverError, messageOf } from "../errors.js";
  * neither `..` nor a symbolic link leads out. All functions are synchronous: they run in workers.
  */
 
+/**
+ * The root directory of a project for as long as one call lasts: its links are resolved once, when they are first asked for. Should
+ * one of them change meanwhile, the call keeps to the directory that it began with.
+ */
+export class ProjectRoot {
+  /** As the project was registered. */
+  readonly path: string;
+  #realPath: string | undefined;
+
+  constructor(path: string) {
+    this.path = path;
+  }
+
+  /**
+   * Links resolved.
+   *
+   * @throws DriverError `FILE_NOT_FOUND` or `FILE_NOT_READABLE`
+   */
+  get realPath(): string {
+    this.#realPath ??= realPath(this.path, this.path);
+    return this.#realPath;
+  }
+}
+
 /** A path in a project, links resolved. */
 export interface ProjectPath {
   /** Absolute, links resolved. */
@@ -71,20 +95,19 @@ export function assertPath(path: string, field: string): void {
  * @throws DriverError `PATH_OUTSIDE_PROJECT` when it lies, links resolved, outside `root`; `FILE_NOT_FOUND` when there is
  *   nothing; `FILE_NOT_READABLE` when a directory on the way may not be read; `INVALID_REQUEST` as `assertPath`
  */
-export function resolveInProject(root: string, filePath: string): ProjectPath {
+export function resolveInProject(root: ProjectRoot, filePath: string): ProjectPath {
   assertPath(filePath, "file_path");
-  const realRoot = realPath(root, root);
-  const absolute = resolve(realRoot, filePath);
+  const absolute = resolve(root.realPath, filePath);
   let path: string;
   try {
     path = realPath(absolute, filePath);
   } catch (error) {
     // Whether something exists outside is nothing that a client may find out.
-    const isInside = isWithin(realRoot, absolute) || isWithin(resolve(root), absolute);
+    const isInside = isWithin(root.realPath, absolute) || isWithin(resolve(root.path), absolute);
     throw isInside ? error : outsideError(root, filePath);
   }
-  if (!isWithin(realRoot, path)) throw outsideError(root, filePath);
-  return { path, relativePath: relative(realRoot, path).split(sep).join("/") };
+  if (!isWithin(root.realPath, path)) throw outsideError(root, filePath);
+  return { path, relativePath: relative(root.realPath, path).replaceAll(sep, "/") };
 }
 
 /**
@@ -95,7 +118,7 @@ export function resolveInProject(root: string, filePath: string): ProjectPath {
  * @throws DriverError as `resolveInProject`; `FILE_NOT_FOUND` when it is not a regular file, `FILE_NOT_READABLE` when it may
  *   not be read
  */
-export function readInProject(root: string, filePath: string, maxBytes: number): ProjectFile {
+export function readInProject(root: ProjectRoot, filePath: string, maxBytes: number): ProjectFile {
   const place = resolveInProject(root, filePath);
   let descriptor: number;
   try {
@@ -121,7 +144,13 @@ export function readInProject(root: string, filePath: string, maxBytes: number):
  * Linux tells where the opened file really is (proc(5), /proc/pid/fd); paths alone cannot, since they can be exchanged back.
  * Elsewhere the path is resolved once more, which leaves a narrow gap for somebody who may write into the project.
  */
-function assertUnmoved(root: string, filePath: string, place: ProjectPath, descriptor: number, opened: Stats): void {
+function assertUnmoved(
+  root: ProjectRoot,
+  filePath: string,
+  place: ProjectPath,
+  descriptor: number,
+  opened: Stats,
+): void {
   let isSame: boolean;
   try {
     isSame = readlinkSync(`/proc/self/fd/${descriptor}`) === place.path;
@@ -163,10 +192,14 @@ function realPath(path: string, named: string): string {
   }
 }
 
-function outsideError(root: string, filePath: string): DriverError {
-  return new DriverError("PATH_OUTSIDE_PROJECT", `${filePath} lies outside the project's root directory ${root}.`, {
-    field: "file_path",
-  });
+function outsideError(root: ProjectRoot, filePath: string): DriverError {
+  return new DriverError(
+    "PATH_OUTSIDE_PROJECT",
+    `${filePath} lies outside the project's root directory ${root.path}.`,
+    {
+      field: "file_path",
+    },
+  );
 }
 
 function fileError(error: unknown, filePath: string): DriverError {

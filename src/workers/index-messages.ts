@@ -81,7 +81,7 @@ export interface FileFailure {
 
 /** What a parser answers for one file: what its `payload` is. */
 export const FileResultKind = {
-  /** The stored rows are up to date: an encoded `IndexFileResponse`. */
+  /** The stored rows are up to date: an encoded `IndexFileResponse`; nothing for one of a whole project's files without a problem. */
   UNCHANGED: 0,
   /** The writer's `storeFile` takes the rest as it is. */
   STORE: 1,

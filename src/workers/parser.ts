@@ -2,7 +2,7 @@
  * Entry file of a parser process: reads source files, compares them with the index, and parses those that have changed. It only
  * reads the database; the rows it makes go to the writer. A file that makes the parser crash or hang costs this process.
  */
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { isAbsolute, relative, resolve, sep } from "node:path";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { IndexFileResponseSchema } from "../../gen/code_analysis/driver/v1/index_pb.js";
@@ -11,9 +11,15 @@ import type { IndexingErrorType } from "../indexer/entities.js";
 import { IndexingError } from "../indexer/indexing-error.js";
 import { languageOf } from "../indexer/languages/registry.js";
 import { parseSource } from "../indexer/parse.js";
-import { createFileStore, type FileStore } from "../indexer/store.js";
+import { createFileStore, type FileStore, type IndexedFile } from "../indexer/store.js";
 import { monotonicMs } from "../observability/clock.js";
-import { assertPath, type ProjectFile, readInProject, resolveInProject } from "../security/path-confinement.js";
+import {
+  assertPath,
+  type ProjectFile,
+  ProjectRoot,
+  readInProject,
+  resolveInProject,
+} from "../security/path-confinement.js";
 import { isFileThere, isInProject, walkProject } from "../source-tree/project-walk.js";
 import { type Connection, openConnection, type Statement } from "../sqlite/connection.js";
 import { fromSqliteError } from "../sqlite/errors.js";
@@ -95,6 +101,7 @@ async function work(): Promise<void> {
     } catch (error) {
       host.fail(call.id, fromSqliteError(error));
     }
+    host.rest();
     credits.delete(call.id);
     cancelled.delete(call.id);
   }
@@ -103,6 +110,12 @@ async function work(): Promise<void> {
 
 async function indexFiles(call: WorkerCall): Promise<void> {
   const request = decodeMessage<IndexFilesRequest>(call.request);
+  let root: ProjectRoot | undefined;
+  // Looked up for a file: where it cannot be, the file fails and not the call.
+  const rootOfCall = (): ProjectRoot => {
+    root ??= rootOf(request.projectId);
+    return root;
+  };
   let parts: Uint8Array[] = [];
   for (const [item, path] of request.paths.entries()) {
     if (cancelled.has(call.id)) break;
@@ -110,14 +123,14 @@ async function indexFiles(call: WorkerCall): Promise<void> {
     host.guard.enter(call.id, monotonicMs() + limits.maxParseMs + HANG_GRACE_MS);
     let result: FileResult;
     try {
-      result = await indexFile(request, path);
+      result = await indexFile(request, path, rootOfCall);
     } finally {
       host.guard.leave();
-      host.rest();
     }
     parts.push(...encodeFileResult(result));
     const isLast = item === request.paths.length - 1;
     if (!isLast && WAITING_KINDS.has(result.kind)) continue;
+    host.rest();
     await creditFor(call.id);
     if (cancelled.has(call.id)) break;
     host.message(call.id, ...parts);
@@ -140,7 +153,7 @@ async function creditFor(callId: number): Promise<void> {
   credit.count--;
 }
 
-async function indexFile(request: IndexFilesRequest, path: string): Promise<FileResult> {
+async function indexFile(request: IndexFilesRequest, path: string, rootOfCall: () => ProjectRoot): Promise<FileResult> {
   const { projectId, isPartOfProject, isReconciling } = request;
   const readMs = monotonicMs();
   let file: ProjectFile | undefined;
@@ -154,11 +167,11 @@ async function indexFile(request: IndexFilesRequest, path: string): Promise<File
   try {
     // First of all: a later failure is stored with the path.
     assertPath(path, "file_path");
-    const root = rootOf(projectId);
+    const root = rootOfCall();
     if (isReconciling) {
-      const relativePath = pathInProject(root, path, "file_path");
-      if (!isOfProject(root, relativePath)) {
-        const gone: RemoveFileRequest = { projectId, path: resolve(root, relativePath), relativePath };
+      const relativePath = pathInProject(root.path, path, "file_path");
+      if (!isOfProject(root.path, relativePath)) {
+        const gone: RemoveFileRequest = { projectId, path: resolve(root.path, relativePath), relativePath };
         return result(FileResultKind.GONE, encodeMessage(gone), gone.path);
       }
     }
@@ -175,7 +188,7 @@ async function indexFile(request: IndexFilesRequest, path: string): Promise<File
     if (type === undefined) return result(FileResultKind.REFUSED, encodeMessage(error.toJSON()));
     const failure: FileFailure = {
       projectId,
-      path: absolutePath(rootOf(projectId), path),
+      path: absolutePath(rootOfCall(), path),
       type,
       error: error.toJSON(),
     };
@@ -192,11 +205,11 @@ function die({ message }: IndexingError): Promise<never> {
 }
 
 /** The path by which `files` knows the file, or would; of one that is not there, as far as the name says. */
-function absolutePath(root: string, path: string): string {
+function absolutePath(root: ProjectRoot, path: string): string {
   try {
     return resolveInProject(root, path).path;
   } catch {
-    return resolve(root, path);
+    return resolve(root.path, path);
   }
 }
 
@@ -205,26 +218,11 @@ async function indexBytes(
   file: ProjectFile,
 ): Promise<Pick<FileResult, "kind" | "payload">> {
   const { bytes } = file;
-  const contentHash = createHash("sha256").update(bytes).digest("hex");
+  const contentHash = hash("sha256", bytes, "hex");
   const known = index().store.findFile(projectId, file.path);
   if (!force && known?.contentHash === contentHash) {
-    const { problem } = known;
-    const response = create(IndexFileResponseSchema, {
-      fileId: BigInt(known.id),
-      filePath: file.relativePath,
-      unchanged: true,
-      language: known.language ?? "",
-      lines: known.lines ?? 0,
-      ...(problem !== null && {
-        problems: [
-          { errorType: problem.type, message: problem.message, ...(problem.line !== null && { line: problem.line }) },
-        ],
-      }),
-      // Nobody sees those of a whole project's files, and counting takes longer than reading.
-      ...(!isPartOfProject && { counts: rowCountsMessage(index().store.countRows(known.id)) }),
-    });
-    const answer = toBinary(IndexFileResponseSchema, response);
-    return { kind: FileResultKind.UNCHANGED, payload: answer };
+    const hasNews = !isPartOfProject || known.problem !== null;
+    return { kind: FileResultKind.UNCHANGED, payload: hasNews ? unchanged(known, file, isPartOfProject) : EMPTY };
   }
   const parsed = await parseSource(bytes, file.relativePath, {
     maxBytes: limits.maxFileBytes,
@@ -245,14 +243,34 @@ async function indexBytes(
   return { kind: FileResultKind.STORE, payload: encodeMessage(storeRequest) };
 }
 
+/** The encoded `IndexFileResponse` for a file whose rows are up to date. */
+function unchanged(known: IndexedFile, { relativePath }: ProjectFile, isPartOfProject: boolean): Uint8Array {
+  const { problem } = known;
+  const response = create(IndexFileResponseSchema, {
+    fileId: BigInt(known.id),
+    filePath: relativePath,
+    unchanged: true,
+    language: known.language ?? "",
+    lines: known.lines ?? 0,
+    ...(problem !== null && {
+      problems: [
+        { errorType: problem.type, message: problem.message, ...(problem.line !== null && { line: problem.line }) },
+      ],
+    }),
+    // Nobody sees those of a whole project's files, and counting takes longer than reading.
+    ...(!isPartOfProject && { counts: rowCountsMessage(index().store.countRows(known.id)) }),
+  });
+  return toBinary(IndexFileResponseSchema, response);
+}
+
 /** Looks at the first bytes only, so that large binary files are not read for nothing. */
-function isBinary(root: string, path: string): boolean {
+function isBinary(root: ProjectRoot, path: string): boolean {
   return readInProject(root, path, SNIFFED_BYTES).bytes.includes(0);
 }
 
 function scanProject({ request }: WorkerCall): Buffer {
   const { projectId, paths } = decodeMessage<ScanProjectRequest>(request);
-  const root = rootOf(projectId);
+  const root = rootOf(projectId).path;
   const files: string[] = [];
   const unreadable: { path: string; message: string }[] = [];
   for (const found of walkProject(root)) {
@@ -304,9 +322,9 @@ function pathInProject(root: string, path: string, field: string): string {
   return inProject.replaceAll(sep, "/");
 }
 
-function rootOf(projectId: string): string {
+function rootOf(projectId: string): ProjectRoot {
   const root: unknown = index().findRoot.get(projectId);
-  if (typeof root === "string") return root;
+  if (typeof root === "string") return new ProjectRoot(root);
   throw new DriverError("PROJECT_NOT_FOUND", `There is no project ${projectId}.`, {
     field: "project_id",
     hint: "Register its root directory with RegisterProject first.",

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { chmodSync, linkSync, mkdirSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, linkSync, mkdirSync, renameSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { Worker } from "node:worker_threads";
 import { DriverError, type Reason } from "../../src/errors.js";
-import { readInProject, resolveInProject } from "../../src/security/path-confinement.js";
+import { ProjectRoot, readInProject, resolveInProject } from "../../src/security/path-confinement.js";
 import { TempDirectory } from "../support/temp-directory.js";
 
 function reasonOf(body: () => unknown): Reason | "none" {
@@ -19,11 +19,11 @@ function reasonOf(body: () => unknown): Reason | "none" {
 
 describe("path confinement", () => {
   let directory: TempDirectory;
-  let root: string;
+  let root: ProjectRoot;
   beforeEach(() => {
     directory = new TempDirectory();
     directory.write({ "root/a.py": "inside", "root/sub/b.py": "", "outside.py": "secret", "root-2/c.py": "" });
-    root = directory.at("root");
+    root = new ProjectRoot(directory.at("root"));
   });
   afterEach(() => directory.remove());
 
@@ -33,13 +33,13 @@ describe("path confinement", () => {
       for (const path of ["sub/b.py", "./sub/../sub//b.py", directory.at("root/sub/b.py")]) {
         assert.deepEqual(resolveInProject(root, path), wanted);
       }
-      assert.deepEqual(resolveInProject(root, "."), { path: root, relativePath: "" });
+      assert.deepEqual(resolveInProject(root, "."), { path: root.path, relativePath: "" });
     });
 
     it("takes a root that is a link, and paths through either name", () => {
-      symlinkSync(root, directory.at("alias"));
+      symlinkSync(root.path, directory.at("alias"));
       for (const path of ["a.py", directory.at("root/a.py"), directory.at("alias/a.py")]) {
-        assert.equal(resolveInProject(directory.at("alias"), path).path, directory.at("root/a.py"));
+        assert.equal(resolveInProject(new ProjectRoot(directory.at("alias")), path).path, directory.at("root/a.py"));
       }
     });
 
@@ -94,7 +94,7 @@ describe("path confinement", () => {
           "INVALID_REQUEST",
         );
       assert.equal(
-        reasonOf(() => resolveInProject(directory.at("gone"), "a.py")),
+        reasonOf(() => resolveInProject(new ProjectRoot(directory.at("gone")), "a.py")),
         "FILE_NOT_FOUND",
       );
     });
@@ -140,7 +140,7 @@ describe("path confinement", () => {
       const reasons = ["proc.py", "zero.py", "socket.py"].map((path) => reasonOf(() => readInProject(root, path, 100)));
       assert.deepEqual(reasons, ["PATH_OUTSIDE_PROJECT", "PATH_OUTSIDE_PROJECT", "FILE_NOT_READABLE"]);
       assert.equal(
-        reasonOf(() => readInProject("/dev", "zero", 100)),
+        reasonOf(() => readInProject(new ProjectRoot("/dev"), "zero", 100)),
         "FILE_NOT_FOUND",
       );
       await new Promise((resolve) => server.close(resolve));
@@ -191,6 +191,24 @@ describe("path confinement", () => {
         assert.ok(isEnough(), JSON.stringify(seen));
       });
     }
+
+    it("keeps to the root that it began with when that is exchanged for a link", () => {
+      symlinkSync(root.path, directory.at("alias"));
+      const alias = new ProjectRoot(directory.at("alias"));
+      for (const each of [root, alias]) assert.equal(readInProject(each, "a.py", 100).bytes.toString(), "inside");
+      directory.write({ "evil/a.py": "secret" });
+      unlinkSync(directory.at("alias"));
+      symlinkSync(directory.at("evil"), directory.at("alias"));
+      assert.equal(readInProject(alias, "a.py", 100).bytes.toString(), "inside");
+      renameSync(root.path, directory.at("moved"));
+      symlinkSync(directory.at("evil"), root.path);
+      for (const each of [root, alias]) {
+        assert.equal(
+          reasonOf(() => readInProject(each, "a.py", 100)),
+          "PATH_OUTSIDE_PROJECT",
+        );
+      }
+    });
 
     it("reads the file as it is now when it was replaced before", () => {
       writeFileSync(directory.at("root/new.py"), "new");

@@ -10,7 +10,8 @@ import { announce, type WorkerCall, WorkerHost, workerOptions } from "./host.js"
 import type { WorkerLimits } from "./limits.js";
 import { explainMissingTable } from "./missing-table.js";
 import { oncePerTurn } from "./once-per-turn.js";
-import { READ_OPERATIONS, STREAM_OPERATIONS } from "./operations/tables.js";
+import { READ_OPERATIONS } from "./operations/reads.js";
+import { STREAM_OPERATIONS } from "./operations/tables.js";
 import { queuedCalls } from "./queued-calls.js";
 import { assertStatementGateWorks, Session } from "./session.js";
 import { StreamRunner } from "./stream-runner.js";

@@ -18,7 +18,7 @@ import { LockWait, lockedOut } from "./lock-wait.js";
 import { oncePerTurn } from "./once-per-turn.js";
 import { connectDatabase } from "./operations/connect.js";
 import { commitResponse, EXCLUSIVE_OPERATIONS } from "./operations/exclusive.js";
-import { READ_OPERATIONS, STREAM_OPERATIONS, WRITE_OPERATIONS } from "./operations/tables.js";
+import { STREAM_OPERATIONS, TRANSACTION_READ_OPERATIONS, WRITE_OPERATIONS } from "./operations/tables.js";
 import { queuedCalls } from "./queued-calls.js";
 import type { DatabaseWorkerOptions } from "./reader.js";
 import { RequestField, stringField } from "./request-fields.js";
@@ -249,7 +249,7 @@ function runInTransaction(): void {
     const run = STREAM_OPERATIONS[call.operation];
     if (run !== undefined) streams.start(session, call, run);
   } else {
-    const run = WRITE_OPERATIONS[call.operation] ?? READ_OPERATIONS[call.operation];
+    const run = WRITE_OPERATIONS[call.operation] ?? TRANSACTION_READ_OPERATIONS[call.operation];
     answer(call, () => {
       if (run === undefined) throw new DriverError("INTERNAL", `The writer has no ${call.operation}.`);
       return commits.runInTransaction({ ...call, run });

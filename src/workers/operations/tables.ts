@@ -1,17 +1,7 @@
 import { removeFile, storeFailure, storeFile, storeFiles } from "./indexing.js";
 import type { StreamOperation, UnaryOperation, WriteOperation } from "./operation.js";
-import { listIndexingErrors, listProjects, registerProject } from "./project.js";
+import { registerProject } from "./project.js";
 import { getTableInfo, listTables } from "./schema.js";
-import { schemaState } from "./schema-state.js";
-import {
-  findDefinitions,
-  findReferences,
-  getClassHierarchy,
-  listCallees,
-  listCallers,
-  listFileEntities,
-  searchCode,
-} from "./search.js";
 import { execute, executeBatch, query } from "./sql.js";
 import { deleteRows, insert, select, update } from "./table.js";
 import { createTable, dropTable } from "./table-ddl.js";
@@ -32,26 +22,16 @@ export const WRITE_OPERATIONS: Readonly<Record<string, WriteOperation>> = {
   storeFailure,
 };
 
-/** Operations that only read: readers run them, and the writer does for a call inside an interactive transaction. */
-export const READ_OPERATIONS: Readonly<Record<string, UnaryOperation>> = {
+/** Operations that only read and can be part of an interactive transaction: the writer runs them there, else a reader. */
+export const TRANSACTION_READ_OPERATIONS: Readonly<Record<string, UnaryOperation>> = {
   execute,
   listTables,
   getTableInfo,
-  listProjects,
-  listIndexingErrors,
-  searchCode,
-  findDefinitions,
-  findReferences,
-  listCallers,
-  listCallees,
-  getClassHierarchy,
-  listFileEntities,
-  schemaState,
   /** Tells that the worker is idle. */
   ping: () => Buffer.alloc(0),
 };
 
-/** Operations that read and answer a stream; they run where `READ_OPERATIONS` do. */
+/** Operations that read and answer a stream; they run where `TRANSACTION_READ_OPERATIONS` do. */
 export const STREAM_OPERATIONS: Readonly<Record<string, StreamOperation>> = {
   query,
   select,

@@ -1,4 +1,4 @@
-import { stat } from "node:fs/promises";
+import { realpath, stat } from "node:fs/promises";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { durationFromMs, durationMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import {
@@ -166,7 +166,7 @@ export class DriverEngine implements Engine {
       queuedWrites: this.#writer.queueLength,
       queuedReads: this.#readers.queueLength,
       openTransactions: this.#transactions.count,
-      walBytes: await fileSize(`${this.#options.databasePath}-wal`),
+      walBytes: await walBytes(this.#options.databasePath),
       oldestSnapshotAgeMs: oldestMs === undefined ? undefined : monotonicMs() - oldestMs,
     };
   }
@@ -305,10 +305,10 @@ export class DriverEngine implements Engine {
   }
 }
 
-/** 0 for a file that is not there: SQLite removes an empty write-ahead log. */
-async function fileSize(path: string): Promise<number> {
+/** The length of the WAL, beside the file that a link leads to; 0 for none: SQLite removes an empty one. */
+async function walBytes(databasePath: string): Promise<number> {
   try {
-    return (await stat(path)).size;
+    return (await stat(`${await realpath(databasePath)}-wal`)).size;
   } catch (error) {
     if (error instanceof Error && "code" in error && error.code === "ENOENT") return 0;
     throw error;

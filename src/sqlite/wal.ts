@@ -1,4 +1,4 @@
-import { closeSync, openSync, readSync } from "node:fs";
+import { closeSync, openSync, readSync, realpathSync, statSync } from "node:fs";
 import type { Connection } from "./connection.js";
 
 /** Lengths and places in bytes (https://sqlite.org/fileformat2.html#the_write_ahead_log). */
@@ -18,6 +18,11 @@ export function inspectWal(connection: Connection): WalProgress {
   return { frames: row.log, copiedFrames: row.checkpointed };
 }
 
+/** The length of the file, which keeps what it had when the WAL begins again. */
+export function walBytes(connection: Connection): number {
+  return statSync(walPath(connection), { throwIfNoEntry: false })?.size ?? 0;
+}
+
 /**
  * True when the WAL may have more than its index says: behind its end stands a frame that counts, by its salts, as one of this WAL. A
  * commit has written it that failed, or whose process was killed. Nobody sees it while anybody keeps the index, but a commit that
@@ -25,7 +30,7 @@ export function inspectWal(connection: Connection): WalProgress {
  */
 export function hasFramesBehindEnd(connection: Connection): boolean {
   const { frames } = inspectWal(connection);
-  const wal = openSync(`${connection.name}-wal`, "r");
+  const wal = openSync(walPath(connection), "r");
   try {
     const header = Buffer.alloc(Wal.headerBytes);
     if (readSync(wal, header, { position: 0 }) < header.length) return false;
@@ -36,6 +41,11 @@ export function hasFramesBehindEnd(connection: Connection): boolean {
   } finally {
     closeSync(wal);
   }
+}
+
+/** The WAL stands beside the file that a link leads to. */
+function walPath({ name }: Connection): string {
+  return `${realpathSync(name)}-wal`;
 }
 
 function saltsAt(bytes: Buffer, start: number): Buffer {

@@ -3,14 +3,13 @@
  * one transaction, commits once, and only then answers (`GroupCommit`). An interactive transaction has the connection to
  * itself; the main process sends nothing else while it is open.
  */
-import { statSync } from "node:fs";
 import { DriverError, draining } from "../errors.js";
 import { monotonicMs } from "../observability/clock.js";
 import { type Connection, openConnection, setPragma } from "../sqlite/connection.js";
 import { fromSqliteError } from "../sqlite/errors.js";
 import { acquireDriverPresence } from "../sqlite/presence-lock.js";
 import { CommitFailedError, inTransaction, rewriteHeader } from "../sqlite/transaction.js";
-import { hasFramesBehindEnd, inspectWal } from "../sqlite/wal.js";
+import { hasFramesBehindEnd, inspectWal, walBytes } from "../sqlite/wal.js";
 import type { CommitBatch } from "./events.js";
 import { GroupCommit, type Outcome, type PendingWrite } from "./group-commit.js";
 import { announce, exitWorker, type WorkerCall, WorkerHost, workerOptions } from "./host.js";
@@ -318,16 +317,12 @@ function checkpointWhenDue(pages: number): void {
     const { frames, copiedFrames } = inspectWal(session.connection);
     if (frames - copiedFrames < pages) return;
     session.connection.pragma("wal_checkpoint(PASSIVE)");
-    if (walBytes() > limits.maxWalBytes) truncateWal(session.connection);
+    if (walBytes(session.connection) > limits.maxWalBytes) truncateWal(session.connection);
   } catch (thrown) {
     const error = fromSqliteError(thrown);
     if (error.reason === "DATABASE_CORRUPT") host.event({ type: "corrupt", error: error.toJSON() });
     host.log("warn", "the WAL could not be copied into the database", { reason: error.message });
   }
-}
-
-function walBytes(): number {
-  return statSync(`${databasePath}-wal`, { throwIfNoEntry: false })?.size ?? 0;
 }
 
 /** TRUNCATE waits for readers as long as the busy timeout says; writes must not wait for that. */

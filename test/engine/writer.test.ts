@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { statSync } from "node:fs";
+import { statSync, symlinkSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { ENDLESS, ensureTable, reason, sqlValue, TestEngine, useEngines, within } from "../support/engine.js";
 import { until, workerPids } from "../support/processes.js";
 
@@ -217,6 +218,18 @@ describe("writes", () => {
     await Promise.all(Array.from({ length: 2_000 }, () => test.sql("INSERT INTO t VALUES (?)", text)));
     const walBytes = statSync(`${test.databasePath}-wal`).size;
     assert.ok(walBytes < 80_000_000, `the WAL has ${walBytes} bytes of 128,000,000 written`);
+  });
+});
+
+describe("a database that a link leads to", () => {
+  it("is opened, and its WAL, which stands beside the file, is measured and emptied", async () => {
+    const test = await TestEngine.start({ maxWalBytes: 1_000_000 }, (path) => symlinkSync("real.db", path));
+    const walBytes = () => statSync(join(dirname(test.databasePath), "real.db-wal")).size;
+    const { walBytes: measuredBytes } = await test.engine.load();
+    assert.equal(measuredBytes, walBytes());
+    await test.sql("CREATE TABLE t AS SELECT randomblob(5000000)");
+    await until("the WAL is emptied", () => walBytes() === 0);
+    await test.stop();
   });
 });
 

@@ -275,6 +275,7 @@ describe("code-analysis-driver", () => {
     it("prints one JSON document with --json", async () => {
       const { hits, has_more } = JSON.parse((await run("search", "more", "--json", "--limit", "7")).stdout);
       assert.equal(has_more, true);
+      assert.equal(hits.length, 7, "however few a page has");
       assert.equal(hits[0].score, 7);
       assert.deepEqual(hits[0].matches, [{ start: 4, end: 11 }]);
     });

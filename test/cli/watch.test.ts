@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { openConnection } from "../../src/sqlite/connection.js";
@@ -213,7 +213,7 @@ describe("code-analysis-driver index --watch", function () {
     while (existsSync(inFolder("a.db.sock"))) await delay(20);
   });
 
-  it("waits for a driver that ends, and finds one that has another database", async () => {
+  it("waits for a driver that ends, and finds one that has another database, or an older one", async () => {
     write("a.py", "def a(): pass\n");
     const address = `unix:${inFolder("d.sock")}`;
     const serve = async (database: string) => {
@@ -225,6 +225,8 @@ describe("code-analysis-driver index --watch", function () {
     const program = await watch("--address", address);
     first.child.kill("SIGKILL");
     await first.ended;
+    for (const copy of ["old.db", "older.db"])
+      for (const end of ["", "-wal"]) copyFileSync(inFolder(`a.db${end}`), inFolder(`${copy}${end}`));
     write("b.py", "def b(): pass\n");
     rmSync(inFolder("source", "a.py"));
     await program.waitFor("stderr", /^\{"event":"waiting".*\n/m);
@@ -234,14 +236,28 @@ describe("code-analysis-driver index --watch", function () {
     await program.waitFor("stderr", /^\{"event":"resumed"\}\n/m);
     second.child.kill("SIGTERM");
     await second.ended;
-    await serve("other.db");
+    const third = await serve("other.db");
     write("c.py", "def c(): pass\n");
     await program.waitFor("stdout", /"file_path":"c\.py"/);
     await settled(program);
+    third.child.kill("SIGTERM");
+    await third.ended;
+    const fourth = await serve("old.db");
+    await settled(program);
+    fourth.child.kill("SIGTERM");
+    await fourth.ended;
+    // With another copy in its place, the driver knows the project, and answers as if nothing had been.
+    for (const end of ["", "-wal"]) copyFileSync(inFolder(`older.db${end}`), inFolder(`old.db${end}`));
+    await serve("old.db");
+    await settled(program);
+    write("last.py", "");
+    await program.waitFor("stdout", /"event":"indexed","file_path":"last\.py"/);
     program.child.kill("SIGINT");
     assert.equal((await program.ended).exitCode, 0);
-    const paths = dump("other.db").functions?.map((row) => JSON.parse(row).path);
-    assert.deepEqual(paths, [inFolder("source", "b.py"), inFolder("source", "c.py")]);
+    for (const database of ["other.db", "old.db"]) {
+      const names = dump(database).functions?.map((row) => JSON.parse(row).name);
+      assert.deepEqual(names?.filter((name) => name !== "a").sort(), ["b", "c"], database);
+    }
   });
 
   it("calls nothing but IndexFile after the first run, and tells people what happened", async () => {

@@ -55,17 +55,24 @@ export async function runSearch(
   try {
     const projectId = project === undefined ? "" : await projectIdOf(client, project, signal);
     const kinds = kind.map((name) => KIND_OF_NAME[name]);
-    const request = { query, projectId, language, kinds, pathPrefix: path, pageSize: limit };
-    const { hits, nextPageToken } = await client.searchCode(request, { signal });
+    const request = { query, projectId, language, kinds, pathPrefix: path };
+    const hits: SearchHit[] = [];
+    let pageToken = "";
+    do {
+      // A page has at most as many hits as the driver's `Limits` say.
+      const page = await client.searchCode({ ...request, pageSize: limit - hits.length, pageToken }, { signal });
+      hits.push(...page.hits);
+      pageToken = page.nextPageToken;
+    } while (pageToken !== "" && hits.length < limit);
     if (isJson === true) {
-      const document = { hits: hits.map(hitToJson), has_more: nextPageToken !== "" };
+      const document = { hits: hits.map(hitToJson), has_more: pageToken !== "" };
       await write(stdout, `${JSON.stringify(document, null, 2)}\n`);
       return ExitCode.OK;
     }
     await write(stdout, hits.map((hit) => formatHit(hit, stdout)).join("\n"));
     if (hits.length === 0)
       await write(stderr, "Nothing found. A prefix search is 'word*', a phrase '\"two words\"'.\n");
-    if (nextPageToken !== "") await write(stderr, `These are the best ${hits.length}; --limit shows more.\n`);
+    if (pageToken !== "") await write(stderr, `These are the best ${hits.length}; --limit shows more.\n`);
     return ExitCode.OK;
   } finally {
     client.close();

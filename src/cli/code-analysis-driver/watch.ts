@@ -21,6 +21,9 @@ const FILE_REASONS: ReadonlySet<Reason> = new Set<Reason>([
 /** Failures that no waiting mends. */
 const FATAL_REASONS: ReadonlySet<Reason> = new Set<Reason>(["UNAUTHENTICATED", "NOT_IMPLEMENTED"]);
 
+/** Failures after which the driver may have an older database, or another one. */
+const RESTART_REASONS: ReadonlySet<Reason> = new Set<Reason>(["DRAINING", "DRIVER_UNREACHABLE", "PROJECT_NOT_FOUND"]);
+
 /** What became of a file that has changed. */
 export type FileEvent =
   | { readonly path: string; readonly response: IndexFileResponse }
@@ -53,28 +56,40 @@ export async function watchTree(
   let pending = new Set<string>();
   let projectId: string | undefined;
   let isSuspended = false;
+  /** What the index has of the files is not known. */
+  let isIndexUnknown = false;
+  let lastCommitSeq = 0n;
 
   const suspend = async (error: DriverError): Promise<void> => {
     if (FATAL_REASONS.has(error.reason)) throw error;
     if (!isSuspended) listener.suspended(error);
     isSuspended = true;
-    // The driver that comes back may have another database.
     projectId = undefined;
+    isIndexUnknown ||= RESTART_REASONS.has(error.reason);
     await delay(RETRY_MS, undefined, { signal }).catch(() => undefined);
   };
 
   while (!signal.aborted) {
     if (pending.size === 0) for (const path of await watcher.nextChanges(signal)) pending.add(path);
     try {
-      projectId ??= await register(client, root, signal, () => {
-        for (const path of watcher.files) pending.add(path);
-      });
+      if (projectId === undefined) {
+        const { project, created } = await client.registerProject({ rootPath: root }, { signal });
+        projectId = project?.id ?? "";
+        if (created || isIndexUnknown) for (const path of watcher.files) pending.add(path);
+        isIndexUnknown = false;
+      }
     } catch (error) {
       if (!signal.aborted) await suspend(DriverError.from(error));
       continue;
     }
     const { events, left } = await indexFiles(client, projectId, [...pending], signal);
     pending = new Set(left.paths);
+    const commitSeq = lastCommitOf(events);
+    if (commitSeq > 0n && commitSeq < lastCommitSeq) {
+      // A driver was started on an older copy of the database between two calls.
+      for (const path of watcher.files) pending.add(path);
+    }
+    if (commitSeq > 0n) lastCommitSeq = commitSeq;
     if (events.length > 0) await listener.changed(events);
     if (left.error !== undefined && !signal.aborted) await suspend(left.error);
     else if (isSuspended) {
@@ -84,16 +99,13 @@ export async function watchTree(
   }
 }
 
-/** The id of the project; `onCreated` is called when the driver did not know it, and so has none of its files. */
-async function register(
-  client: DriverClient,
-  root: string,
-  signal: AbortSignal,
-  onCreated: () => void,
-): Promise<string> {
-  const { project, created } = await client.registerProject({ rootPath: root }, { signal });
-  if (created) onCreated();
-  return project?.id ?? "";
+/** The highest number of a commit that these calls made; 0 when none wrote. */
+function lastCommitOf(events: readonly FileEvent[]): bigint {
+  let last = 0n;
+  for (const event of events) {
+    if ("response" in event && event.response.commitSeq > last) last = event.response.commitSeq;
+  }
+  return last;
 }
 
 /** What became of each file, and which are left to be tried again, with the reason. */

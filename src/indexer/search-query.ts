@@ -14,7 +14,12 @@ export interface SearchQuery {
   readonly text: string;
   /** What a name must be to be exactly what was typed. */
   readonly literal: string;
+  /** What stands behind and before the last `.`, `::` or `#` of a query that is one name: a member and its class; null else. */
+  readonly member: string | null;
+  readonly owner: string | null;
 }
+
+const QUALIFIED_NAME = /^(?:.*(?:\.|::|#))?([\p{L}\p{M}\p{N}_$]+)(?:\.|::|#)([\p{L}\p{M}\p{N}_$]+)$/u;
 
 /**
  * Reads words, `prefix*` and `"two words"`, all of which must occur. Whatever else is typed is text, never syntax of FTS5.
@@ -37,10 +42,13 @@ export function parseSearchQuery(query: string): SearchQuery {
   }
   if (terms.length === 0) fail("The query has no word to search for.");
   if (terms.length > MAX_TERMS) fail(`The query has more than ${MAX_TERMS} words.`);
+  const literal = terms.map(({ text }) => text).join(" ");
+  const [, owner = null, member = null] = QUALIFIED_NAME.exec(literal) ?? [];
   return {
     names: terms.map(({ text, isPrefix }) => nameExpression(text, isPrefix)).join(" AND "),
     text: `{content docstring} : (${terms.map(({ text, isPrefix }) => phrase(text, isPrefix)).join(" AND ")})`,
-    literal: terms.map(({ text }) => text).join(" "),
+    literal,
+    ...{ owner, member },
   };
 }
 

@@ -87,6 +87,8 @@ interface Parameters {
   readonly names: string;
   readonly text: string;
   readonly literal: string;
+  readonly member: string | null;
+  readonly owner: string | null;
   readonly projectId: string | null;
   readonly language: string | null;
   readonly kinds: string | null;
@@ -111,15 +113,19 @@ const BEHIND_KEY = `(score < @score OR (score = @score AND (relativePath, line, 
 
 const ORDER = "ORDER BY score DESC, relativePath, line, id LIMIT @limit";
 
+/** What is named so, and the member of a class when both are typed. */
+const NAMED = `SELECT rowid FROM main.symbols_fts WHERE symbols_fts MATCH @names
+  UNION SELECT id FROM main.symbols WHERE project_id IN (SELECT id FROM main.projects) AND name = @member AND scope = @owner`;
+
 /** An equal name, the same but for its case, else by the share of the name that the query makes up. */
-const NAME_SCORE = `CASE WHEN s.name = @literal THEN 3.0 WHEN lower(s.name) = lower(@literal) THEN 2.5
+const NAME_SCORE = `CASE WHEN s.name = @literal OR (s.name = @member AND s.scope = @owner) THEN 3.0 WHEN lower(s.name) = lower(@literal) THEN 2.5
   ELSE 1.0 + min(0.99, length(@literal) * 1.0 / length(s.name)) END`;
 
 const NAME_HITS = `
   SELECT *, '[]' AS inner FROM (
     SELECT ${PLACE_COLUMNS}, ${NAME_SCORE} AS score
-    FROM main.symbols_fts x JOIN main.symbols s ON s.id = x.rowid ${FILE_JOINS}
-    WHERE symbols_fts MATCH @names AND ${FILTERS}
+    FROM (${NAMED}) x JOIN main.symbols s ON s.id = x.rowid ${FILE_JOINS}
+    WHERE ${FILTERS}
   ) WHERE ${BEHIND_KEY} ${ORDER}`;
 
 /** bm25() is the smaller the better and below 0: -x / (1 - x) is in (0, 1) and the greater the better. */
@@ -137,7 +143,7 @@ const TEXT_HITS = `
   ) AS inner
   FROM (
     SELECT * FROM place WHERE ${BEHIND_KEY}
-      AND id NOT IN (SELECT rowid FROM main.symbols_fts WHERE symbols_fts MATCH @names)
+      AND id NOT IN (${NAMED})
     ${ORDER}
   ) p ORDER BY p.score DESC, p.relativePath, p.line, p.id`;
 

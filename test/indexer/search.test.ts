@@ -83,6 +83,17 @@ describe("createCodeSearch()", () => {
     assert.ok((scores[1] ?? 0) > 1 && (scores[2] ?? 1) < 1);
   });
 
+  it("finds a member by its class and its name, as a hit is called", () => {
+    for (const query of ["UserStore.rename", "UserStore::rename", "UserStore#rename", "users.UserStore.rename"]) {
+      const [first, ...others] = search(query, { projectId: "p" });
+      assert.deepEqual([first?.className, first?.entityName, first?.score], ["UserStore", "rename", 3], query);
+      assert.deepEqual(named(others), [], query);
+    }
+    assert.deepEqual(named(search("UserView.rename")), []);
+    assert.equal(search("UserStore.rename", { projectId: "q" }).length, 0);
+    assert.equal(search("UserStore.rename").length, 1);
+  });
+
   it("answers a text in the innermost entity, and in what is around it only for what else is there", () => {
     const hits = search("sentinel", { projectId: "p" });
     assert.deepEqual(named(hits).sort(), [

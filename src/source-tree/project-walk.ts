@@ -41,6 +41,9 @@ const NEVER_WALKED: ReadonlySet<string> = new Set([".git", ".hg", ".svn"]);
  */
 const DEFAULT_RULES: readonly string[] = ["node_modules/", "__pycache__/", ".venv/"];
 
+/** As git on a file system that tells `Foo` from `foo`; the package's own default is to take them for the same. */
+const MATCHING = { ignorecase: false };
+
 /** The rules of one directory; they see paths relative to it. */
 interface Rules {
   /** Relative to the root, with a `/` at the end; empty for the root. */
@@ -87,7 +90,7 @@ export function isInProject(root: string, relativePath: string): boolean {
 }
 
 function readOuterRules(root: string): { rules: Rules; error: unknown } {
-  const matcher = ignore().add([...DEFAULT_RULES]);
+  const matcher = ignore(MATCHING).add([...DEFAULT_RULES]);
   const rules = { base: "", matcher };
   try {
     matcher.add(readFileSync(join(root, GIT_EXCLUDE), "utf8"));
@@ -98,7 +101,7 @@ function readOuterRules(root: string): { rules: Rules; error: unknown } {
 }
 
 function readRules(root: string, base: string): Rules {
-  return { base, matcher: ignore().add(readFileSync(join(root, base, RULE_FILE), "utf8")) };
+  return { base, matcher: ignore(MATCHING).add(readFileSync(join(root, base, RULE_FILE), "utf8")) };
 }
 
 /** True for a regular file, as the walk sees it: links are not followed. True also when that cannot be told. */

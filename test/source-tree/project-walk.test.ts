@@ -43,7 +43,7 @@ describe("walkProject()", () => {
 
   it("leaves out what git leaves out", () => {
     directory.write({
-      ".gitignore": "*.log\n/build/\ndocs/*.tmp\n!keep.log\nvendor/\n# comment\n\\#odd\n*.[oa]\nfoo/**/bar\n",
+      ".gitignore": "*.log\n/build/\ndocs/*.tmp\n!keep.log\nvendor/\n# comment\n\\#odd\n*.[oa]\nfoo/**/bar\nlib/\n",
       "a.log": "",
       "keep.log": "",
       "build/x.py": "",
@@ -59,6 +59,8 @@ describe("walkProject()", () => {
       "local.py": "",
       "#odd": "",
       "lib.a": "",
+      "lib/x.py": "",
+      "Lib/x.py": "",
       "foo/x/y/bar": "",
       "foo/x/y/baz": "",
       ".git/info/exclude": "secret.py\n",

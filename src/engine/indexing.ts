@@ -22,7 +22,7 @@ import {
 import { decodeRequest } from "../workers/operations/operation.js";
 import { type CallContext, callWith } from "./call.js";
 import { DatabaseHealing, FileFailedError, type FileOfCall } from "./database-healing.js";
-import type { ParsedPath, Parsers } from "./parsers.js";
+import { fileFailure, type ParsedPath, type Parsers } from "./parsers.js";
 import { ProjectRun } from "./project-run.js";
 import { ReadOrder } from "./read-order.js";
 import { StoreBatcher } from "./store-batcher.js";
@@ -94,14 +94,18 @@ export class Indexing {
       for (let scans = 1; ; scans++) {
         const scan = await this.#scan({ projectId, paths: wanted }, context);
         run.expect(scan.files.length + scan.unreadable.length);
-        for (const { path, message } of scan.unreadable) run.failed(path, "io_error", message);
+        for (const { path, message } of scan.unreadable) {
+          await this.#writer.write("storeFailure", encodeMessage(unreadable(projectId, path, message)), context);
+          run.failed(path, "io_error", message);
+        }
         run.enter(IndexPhase.INDEXING);
         isUnderWay = true;
         yield* this.#indexFiles({ ...wish, paths: scan.files }, run, context);
         run.enter(IndexPhase.FINISHING);
         yield run.progressMessage();
-        const { filesRemoved, returnedPaths } = await this.#finish(projectId, scan, context);
+        const { filesRemoved, crossReferences, returnedPaths } = await this.#finish(projectId, scan, context);
         run.deleted(filesRemoved);
+        run.connected(crossReferences);
         if (returnedPaths.length === 0 || scans === MAX_SCANS) break;
         wanted = [...returnedPaths];
       }
@@ -221,9 +225,12 @@ export class Indexing {
         first = undefined;
         return this.#index(wish, path, known, (payload) => batcher.store(payload), context);
       });
-      if (response === null) run.skipped(path);
-      else if (response.length === 0) run.unchanged(path);
-      else run.indexed(fromBinary(IndexFileResponseSchema, response));
+      if (response === null) return run.skipped(path);
+      if (response.length === 0) return run.unchanged(path);
+      const done = fromBinary(IndexFileResponseSchema, response);
+      // It was one of the project's files when it was indexed last.
+      if (done.removed) run.skipped(path);
+      else run.indexed(done);
     } catch (error) {
       if (!(error instanceof FileFailedError)) throw error;
       run.failed(path, error.type, error.message);
@@ -281,6 +288,10 @@ export class Indexing {
 /** A file of one project: projects may overlap. */
 function keyOf(projectId: string, path: string): string {
   return `${projectId}\0${path}`;
+}
+
+function unreadable(projectId: string, path: string, message: string): FileFailure {
+  return fileFailure(projectId, path, "io_error", new DriverError("FILE_NOT_READABLE", message));
 }
 
 function missing(field: string): DriverError {

@@ -43,6 +43,11 @@ export class ProjectRun {
     this.#progress.filesUnchanged++;
   }
 
+  /** So many edges between files were written. */
+  connected(crossReferences: number): void {
+    this.#counts.crossReferences += BigInt(crossReferences);
+  }
+
   /** A file is done: its rows are stored, or were up to date. */
   indexed(response: IndexFileResponse): void {
     this.#done(response.filePath);

@@ -23,10 +23,12 @@ export interface EdgeResolver {
   /**
    * Brings the edges of a project up to date after these files changed. May be called once for one file or once for many; all
    * of them must have been written before. Runs inside the caller's transaction.
+   *
+   * @returns how many edges were written
    */
-  resolve(projectId: string, changes: readonly FileChange[]): void;
+  resolve(projectId: string, changes: readonly FileChange[]): number;
   /** Makes all edges between files of a project anew; `resolve` does so when a large part of the files changed. */
-  resolveAll(projectId: string): void;
+  resolveAll(projectId: string): number;
 }
 
 /** What a use may mean when nothing but its spelling says so: `external_uses.target_type`. */
@@ -200,9 +202,10 @@ export function createEdgeResolver(connection: Connection): EdgeResolver {
     };
   }
 
-  /** Makes the edges of `uses` what they should be, writing only those that are not. */
-  function connect(uses: readonly Use[], lookup: (use: Use) => Candidate | null): void {
+  /** Makes the edges of `uses` what they should be, writing only those that are not; answers how many it wrote. */
+  function connect(uses: readonly Use[], lookup: (use: Use) => Candidate | null): number {
     const edges: BoundValue[] = [];
+    let written = 0;
     let nextId: number | undefined;
     for (const use of uses) {
       const callee = lookup(use);
@@ -213,8 +216,10 @@ export function createEdgeResolver(connection: Connection): EdgeResolver {
       if (callee === null || id === null) continue;
       edges.push(id, ...edgeValues(use, callee));
       nextId = id + 1;
+      written++;
     }
     insertEdges.insert(edges);
+    return written;
   }
 
   /** The uses that a change of some definitions of `name`, all in the file at `path`, can concern. */
@@ -231,9 +236,11 @@ export function createEdgeResolver(connection: Connection): EdgeResolver {
     );
   }
 
-  function resolveAll(projectId: string): void {
+  function resolveAll(projectId: string): number {
     const lookup = createLookup(projectId);
-    for (const fileId of filesOfProject.all(projectId)) connect(usesOfFile.all({ fileId }), lookup);
+    let written = 0;
+    for (const fileId of filesOfProject.all(projectId)) written += connect(usesOfFile.all({ fileId }), lookup);
+    return written;
   }
 
   return {
@@ -243,17 +250,19 @@ export function createEdgeResolver(connection: Connection): EdgeResolver {
         return resolveAll(projectId);
       }
       const lookup = createLookup(projectId);
+      let written = 0;
       const changed = new Set(changes.map(({ fileId }) => fileId));
       for (const [name, [first, ...others]] of changesByName(changes)) {
         // Two changed files: how many definitions there were before cannot be told from one of them.
         const isSingle = first !== undefined && others.length === 0;
         const uses = isSingle ? usesConcerned(projectId, name, first) : usesOfName.all({ projectId, name });
-        connect(
+        written += connect(
           uses.filter(({ fileId }) => !changed.has(fileId)),
           lookup,
         );
       }
-      for (const fileId of changed) connect(usesOfFile.all({ fileId }), lookup);
+      for (const fileId of changed) written += connect(usesOfFile.all({ fileId }), lookup);
+      return written;
     },
   };
 }

@@ -7,6 +7,10 @@ import type { IndexingErrorType } from "./entities.js";
  */
 export const IS_PROBLEM = "e.error_type IN ('syntax_error', 'decode_error')";
 
+/** A condition on the row `e` of `indexing_errors`: it is one of a type that indexing stores; another program may store others. */
+export const IS_OURS = `(${IS_PROBLEM}
+  OR e.error_type IN ('too_large', 'binary', 'timeout', 'crash', 'io_error', 'db_error'))`;
+
 /** `indexing_errors`: at most one row for a file of a project, by its absolute path. */
 export interface FailureStore {
   /** Stores why a file could not be indexed, in place of what was stored before. */

@@ -4,7 +4,7 @@ import { createContentStore } from "./content-store.js";
 import { createDefinitionStore } from "./definition-store.js";
 import type { IndexingErrorType, ParsedFile, Problem } from "./entities.js";
 import { extractionRules } from "./extraction-rules.js";
-import { createFailureStore, IS_PROBLEM } from "./failure-store.js";
+import { createFailureStore, IS_OURS, IS_PROBLEM } from "./failure-store.js";
 import { type Binding, bindNames, type FileBindings } from "./name-binding.js";
 import type { NamedDefinition, StoredFileInput } from "./stored-file.js";
 
@@ -83,8 +83,13 @@ export interface FileStore {
   removeFile(projectId: string, path: string): FileChange | null;
   /** The file, or null; a file that another service has marked as deleted counts as absent. */
   findFile(projectId: string, path: string): IndexedFile | null;
-  /** The absolute paths of all files of a project, without those that another service has marked as deleted. */
+  /**
+   * The absolute paths of all that is stored of a project, each once: its files, without those that another service has marked as
+   * deleted, and what could not be indexed.
+   */
   listPaths(projectId: string): string[];
+  /** Whether `listPaths` has this path. */
+  hasPath(projectId: string, path: string): boolean;
   /** How many rows the file has. */
   countRows(fileId: number): RowCounts;
 }
@@ -104,6 +109,9 @@ const FILES = `SELECT f.id, f.path, f.relative_path AS relativePath, f.last_modi
   FROM main.files f LEFT JOIN main.indexed_files i ON i.file_id = f.id LEFT JOIN main.extractions x ON x.file_id = f.id
     LEFT JOIN main.indexing_errors e ON e.project_id = f.project_id AND e.file_path = f.path
   WHERE f.deleted IS NOT 1 AND f.project_id = ?`;
+
+const PATHS = `SELECT path FROM main.files WHERE deleted IS NOT 1 AND project_id = @projectId
+  UNION SELECT e.file_path FROM main.indexing_errors e WHERE e.project_id = @projectId AND ${IS_OURS}`;
 
 function fileOfRow({ rules, problemType, problemMessage, problemLine, ...file }: FileRow): IndexedFile {
   const problem = problemType === null ? null : { type: problemType, message: problemMessage ?? "", line: problemLine };
@@ -135,8 +143,9 @@ export function createFileStore(connection: Connection): FileStore {
   ]);
 
   const findFile = connection.prepare<[string, string], FileRow>(`${FILES} AND f.path = ?`);
-  const listPaths = connection
-    .prepare<[string], string>("SELECT path FROM main.files WHERE deleted IS NOT 1 AND project_id = ? ORDER BY path")
+  const listPaths = connection.prepare<{ projectId: string }, string>(`${PATHS} ORDER BY path`).pluck();
+  const hasPath = connection
+    .prepare<{ projectId: string; path: string }, 1>(`SELECT 1 FROM (${PATHS}) WHERE path = @path`)
     .pluck();
   const findAnyFile = connection.prepare<[string, string], { id: number; relativePath: string | null }>(
     "SELECT id, relative_path AS relativePath FROM main.files WHERE project_id = ? AND path = ?",
@@ -287,7 +296,8 @@ export function createFileStore(connection: Connection): FileStore {
       const row = findFile.get(projectId, path);
       return row === undefined ? null : fileOfRow(row);
     },
-    listPaths: (projectId) => listPaths.all(projectId),
+    listPaths: (projectId) => listPaths.all({ projectId }),
+    hasPath: (projectId, path) => hasPath.get({ projectId, path }) !== undefined,
     countRows(fileId) {
       const counts = count.get(fileId);
       return counts ?? { classes: 0, methods: 0, functions: 0, imports: 0, usages: 0, content: 0, crossReferences: 0 };

@@ -64,6 +64,8 @@ export interface InspectedTables {
 
 export interface FinishedProject {
   readonly filesRemoved: number;
+  /** Edges between files that were written. */
+  readonly crossReferences: number;
   /** Those of `gonePaths` that are there again, and were not removed. */
   readonly returnedPaths: readonly string[];
   /** When it was looked for them, on the clock of `monotonicMs()`. */

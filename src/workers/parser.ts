@@ -16,6 +16,7 @@ import { monotonicMs } from "../observability/clock.js";
 import {
   assertPath,
   type ProjectFile,
+  type ProjectPath,
   ProjectRoot,
   readInProject,
   resolveInProject,
@@ -176,9 +177,19 @@ async function indexFile(request: IndexFilesRequest, path: string, rootOfCall: (
       }
     }
     const isOfNoLanguage = (isPartOfProject || isReconciling) && languageOf(path, "") === null;
-    if (isOfNoLanguage && isBinary(root, path)) return result(FileResultKind.SKIPPED, EMPTY);
+    const skip = (place: ProjectPath): FileResult => {
+      if (!index().store.hasPath(projectId, place.path)) return result(FileResultKind.SKIPPED, EMPTY);
+      const { path: absolute, relativePath } = place;
+      const gone: RemoveFileRequest = { projectId, path: absolute, relativePath };
+      return result(FileResultKind.GONE, encodeMessage(gone), absolute);
+    };
+    if (isOfNoLanguage) {
+      // Its first bytes only, so that a large binary file is not read for nothing.
+      const head = readInProject(root, path, SNIFFED_BYTES);
+      if (head.bytes.includes(0)) return skip(head);
+    }
     file = readInProject(root, path, limits.maxFileBytes);
-    if (isOfNoLanguage && file.bytes.length > limits.maxFileBytes) return result(FileResultKind.SKIPPED, EMPTY);
+    if (isOfNoLanguage && file.bytes.length > limits.maxFileBytes) return skip(file);
     const { kind, payload } = await indexBytes(request, file);
     return result(kind, payload);
   } catch (thrown) {
@@ -261,11 +272,6 @@ function unchanged(known: IndexedFile, { relativePath }: ProjectFile, isPartOfPr
     ...(!isPartOfProject && { counts: rowCountsMessage(index().store.countRows(known.id)) }),
   });
   return toBinary(IndexFileResponseSchema, response);
-}
-
-/** Looks at the first bytes only, so that large binary files are not read for nothing. */
-function isBinary(root: ProjectRoot, path: string): boolean {
-  return readInProject(root, path, SNIFFED_BYTES).bytes.includes(0);
 }
 
 function scanProject({ request }: WorkerCall): Buffer {

@@ -78,6 +78,11 @@ describe("bad input", () => {
     await failsWith("PROJECT_NOT_FOUND", driver.client.indexFile({ projectId: "nobody", filePath: "a.py" }));
     await failsWith("PROJECT_NOT_FOUND", driver.client.indexProject({ projectId: "nobody" }));
     await failsWith("INVALID_REQUEST", driver.client.indexProject({}));
+    const nobody = { projectId: "nobody" };
+    await failsWith("PROJECT_NOT_FOUND", driver.client.searchCode({ ...nobody, query: "A" }));
+    await failsWith("PROJECT_NOT_FOUND", driver.client.findDefinitions({ ...nobody, name: "A" }));
+    await failsWith("PROJECT_NOT_FOUND", driver.client.listFileEntities({ ...nobody, filePath: "a.py" }));
+    await failsWith("PROJECT_NOT_FOUND", driver.client.listIndexingErrors(nobody));
     for (const path of ["..", "../outside", inFolder("outside")]) {
       await failsWith("PATH_OUTSIDE_PROJECT", driver.client.indexProject({ projectId: "p", paths: [path] }));
     }

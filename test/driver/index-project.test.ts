@@ -182,6 +182,80 @@ describe("IndexProject", () => {
       0n,
     ]);
     assert.deepEqual(await driver.values("SELECT name FROM functions ORDER BY 1"), ["good", "repaired"]);
+
+    // What is gone is listed no more, whether it was ever indexed or not, nor is what no walk looks at.
+    for (const name of ["binary.py", "large.py", "good.py"]) rmSync(inFolder("source", name));
+    assert.deepEqual((await index(driver)).progress.filesDeleted, 1n);
+    assert.deepEqual(await driver.values("SELECT count(*) FROM indexing_errors"), [0n]);
+  });
+
+  it("tells and stores what of the tree could not be read, until it can be", async () => {
+    write({ "a.py": "def a(): pass\n", ".git/info/exclude/file": "" });
+    const driver = await start();
+    const place = ".git/info/exclude";
+    const { failures } = await index(driver);
+    assert.deepEqual(
+      failures.map(({ filePath, errorType }) => [filePath, errorType]),
+      [[place, "io_error"]],
+    );
+    const stored = "SELECT file_path FROM indexing_errors";
+    assert.deepEqual(await driver.values(stored), [inFolder("source", place)]);
+    await index(driver, { paths: ["a.py"] });
+    assert.deepEqual(await driver.values(stored), [inFolder("source", place)]);
+    rmSync(inFolder("source", place), { recursive: true });
+    await index(driver);
+    assert.deepEqual(await driver.values(stored), []);
+  });
+
+  it("leaves alone what other programs say of files", async () => {
+    write({ "a.py": "def a(): pass\n" });
+    const driver = await start();
+    for (const [path, type] of [
+      ["relative.py", "chunking_error"],
+      [inFolder("source", "gone.py"), "chunking_error"],
+    ] as const)
+      await driver.execute(
+        `INSERT INTO indexing_errors (project_id, file_path, error_type, error_message) VALUES ('p', '${path}', '${type}', 'theirs')`,
+      );
+    await index(driver);
+    assert.deepEqual(await driver.values("SELECT count(*) FROM indexing_errors"), [2n]);
+  });
+
+  it("removes a text file that has become binary or too large: a clean index would not have it", async () => {
+    write({ "notes.txt": "some words\n", "more.txt": "other words\n", "code.py": "def kept(): pass\n" });
+    const driver = await start("--max-file-bytes", "20000");
+    await index(driver);
+    write({ "notes.txt": Buffer.from("some\0words\n"), "more.txt": LARGE, "code.py": LARGE });
+    const { progress } = await index(driver);
+    assert.deepEqual([progress.filesSkipped, progress.filesFailed], [2n, 1n]);
+    // A source file keeps its last good rows.
+    assert.deepEqual(await paths(driver), ["code.py"]);
+    assert.deepEqual(await driver.values("SELECT count(*) FROM code_content WHERE content LIKE '%words%'"), [0n]);
+  });
+
+  it("counts the rows that there are, those that lead from one file to another too", async () => {
+    write({
+      "a.py": "def callee(): pass\n\ndef caller(): callee()\n",
+      "b.py": "from a import callee\n\ndef other(): callee()\n",
+    });
+    const driver = await start();
+    const { summary } = await index(driver);
+    const tables = {
+      classes: "classes",
+      methods: "methods",
+      functions: "functions",
+      imports: "imports",
+      usages: "usages",
+    };
+    for (const [name, table] of Object.entries({
+      ...tables,
+      content: "code_content",
+      crossReferences: "entity_cross_ref",
+    })) {
+      const [count] = await driver.values(`SELECT count(*) FROM ${table}`);
+      assert.equal(summary.counts?.[name as "classes"], count, name);
+    }
+    assert.equal(summary.counts?.crossReferences, 2n);
   });
 
   it("parses again, once, what another build made by other rules", async () => {

@@ -24,7 +24,7 @@ export interface GrammarGap {
  * them, are listed in README.md of this folder.
  */
 export interface Language {
-  /** Stored in `files.language`. */
+  /** Stored in `indexed_files.language`. */
   readonly name: string;
   /** File name endings with the dot, lower case. */
   readonly extensions: readonly string[];

@@ -118,11 +118,15 @@ export const finishProject: ExclusiveOperation = (session, bytes) => {
     const returnedPaths = gonePaths.filter(isFileThere);
     const isBack = new Set(returnedPaths);
     const removed = [...gonePaths.filter((path) => !isBack.has(path)), ...excludedPaths]
-      .map((path) => store.removeFile(projectId, path))
+      .map((path) => {
+        const change = store.removeFile(projectId, path);
+        if (change === null) store.clearFailure(projectId, path);
+        return change;
+      })
       .filter((change) => change !== null);
-    edges.resolve(projectId, [...(unresolved.get(projectId) ?? []), ...removed]);
+    const crossReferences = edges.resolve(projectId, [...(unresolved.get(projectId) ?? []), ...removed]);
     session.tables.clearUnresolved(projectId);
-    return { filesRemoved: removed.length, returnedPaths, lookedMs };
+    return { filesRemoved: removed.length, crossReferences, returnedPaths, lookedMs };
   });
   unresolved.delete(projectId);
   return encodeMessage(finished);

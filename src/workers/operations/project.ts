@@ -164,7 +164,8 @@ function readPage(
   return { errors, last: undefined };
 }
 
-function assertProjectExists(connection: Connection, projectId: string): void {
+/** @throws DriverError `PROJECT_NOT_FOUND`. */
+export function assertProjectExists(connection: Connection, projectId: string): void {
   if (connection.prepare("SELECT 1 FROM main.projects WHERE id = ?").get(projectId) !== undefined) return;
   throw new DriverError("PROJECT_NOT_FOUND", `There is no project ${JSON.stringify(projectId)}.`, {
     field: "project_id",

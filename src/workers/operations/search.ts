@@ -36,6 +36,7 @@ import {
 } from "../../indexer/symbol-queries.js";
 import type { Session } from "../session.js";
 import { decodeRequest, type UnaryOperation } from "./operation.js";
+import { assertProjectExists } from "./project.js";
 
 const DEFAULT_HITS = 20;
 const DEFAULT_PAGE_SIZE = 100;
@@ -83,7 +84,7 @@ export const searchCode: UnaryOperation = (session, bytes) => {
   const request = decodeRequest(SearchCodeRequestSchema, bytes);
   const page = searchOf(session).search({
     query: request.query,
-    projectId: request.projectId || null,
+    projectId: projectOf(session, request.projectId),
     language: request.language || null,
     kinds: request.kinds.map((kind) => kindOf(kind, "kinds")),
     pathPrefix: request.pathPrefix,
@@ -114,7 +115,7 @@ export const findDefinitions: UnaryOperation = (session, bytes) => {
   if (request.name === "") throw new DriverError("INVALID_REQUEST", "The request has no name.", { field: "name" });
   const { items, nextPageToken } = symbolsOf(session).findDefinitions({
     name: request.name,
-    projectId: request.projectId || null,
+    projectId: projectOf(session, request.projectId),
     kinds: request.kinds.map((kind) => definitionKindOf(kind, "kinds")),
     pathPrefix: request.pathPrefix,
     ...pageOf(session, request),
@@ -173,6 +174,7 @@ export const getClassHierarchy: UnaryOperation = (session, bytes) => {
 /** `ListFileEntities`. */
 export const listFileEntities: UnaryOperation = (session, bytes) => {
   const { projectId, filePath } = decodeRequest(ListFileEntitiesRequestSchema, bytes);
+  assertProjectExists(session.connection, projectId);
   const { file, entities, imports } = symbolsOf(session).fileEntities(projectId, filePath);
   return answer(ListFileEntitiesResponseSchema, {
     file: entityMessage(file),
@@ -180,6 +182,13 @@ export const listFileEntities: UnaryOperation = (session, bytes) => {
     imports: imports.map(({ name, module, type, line }) => ({ name, module: module ?? "", importType: type, line })),
   });
 };
+
+/** Null for all projects. */
+function projectOf({ connection }: Session, projectId: string): string | null {
+  if (projectId === "") return null;
+  assertProjectExists(connection, projectId);
+  return projectId;
+}
 
 function answer<Desc extends DescMessage>(schema: Desc, init: MessageInitShape<Desc>): Uint8Array {
   return toBinary(schema, create(schema, init));

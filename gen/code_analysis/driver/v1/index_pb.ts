@@ -47,7 +47,8 @@ export type IndexFileRequest = Message<"code_analysis.driver.v1.IndexFileRequest
   /**
    * True to do with the file what `IndexProject` would do now, for a client that watches a directory: the rows of a file that is
    * gone, or that the rules of `.gitignore` leave out, are removed (`removed`), and one that is none to index, of no known language
-   * and binary or too large, is left alone (`skipped`). Neither is a failure then, and nothing is stored of it.
+   * and binary or too large, is left alone (`skipped`), or removed when it was one before. Neither is a failure then, and nothing is
+   * stored of it.
    *
    * @generated from field: bool reconcile = 4;
    */
@@ -224,14 +225,15 @@ export type IndexFileResponse = Message<"code_analysis.driver.v1.IndexFileRespon
   commitSeq: bigint;
 
   /**
-   * True when the project has no such file (any more), and the index no rows of it; only with `reconcile`.
+   * True when the project has no such file (any more), or the file is none to index any more, and the index no rows of it; only with
+   * `reconcile`.
    *
    * @generated from field: bool removed = 9;
    */
   removed: boolean;
 
   /**
-   * True when the file is none to index; rows that it had stay; only with `reconcile`.
+   * True when the file is none to index, and was none before; only with `reconcile`.
    *
    * @generated from field: bool skipped = 10;
    */

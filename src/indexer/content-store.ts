@@ -2,6 +2,7 @@ import type { Connection } from "../sqlite/connection.js";
 import { type BoundValue, createRowInserter } from "../sqlite/row-inserter.js";
 import { createContentIndex } from "./content-index.js";
 import type { DefinitionKind } from "./entities.js";
+import { familyOf } from "./languages/registry.js";
 import { simpleName } from "./name-binding.js";
 import { wordsOfName } from "./name-words.js";
 import type { NamedDefinition, StoredFileInput } from "./stored-file.js";
@@ -14,8 +15,8 @@ import type { NamedDefinition, StoredFileInput } from "./stored-file.js";
 export interface ContentStore {
   /** Brings the rows of a file to its new content; rows whose text has not changed are not indexed again. */
   write(file: ContentInput): { readonly rows: number; readonly changed: readonly NamedDefinition[] };
-  /** Deletes the rows of a file and answers the definitions that other files could name. */
-  remove(fileId: number): readonly NamedDefinition[];
+  /** Deletes the rows of a file, whose language was `language`, and answers the definitions that other files could name. */
+  remove(fileId: number, language: string | null): readonly NamedDefinition[];
 }
 
 /** A file whose entities have rows already. */
@@ -24,6 +25,8 @@ export interface ContentInput {
   readonly fileId: number;
   /** True when the file has no rows yet. */
   readonly isNew: boolean;
+  /** The language in which its rows were made that are there; null when there are none. */
+  readonly languageBefore: string | null;
   /** The id of the row of each definition. */
   readonly ids: Float64Array;
   /** As `FileBindings.scopes`. */
@@ -152,13 +155,16 @@ export function createContentStore(connection: Connection): ContentStore {
       contentIndex.refresh();
       const entries = entriesOf(input);
       const changes = new DefinitionChanges();
-      for (const entry of entries) changes.count(entry, 1);
+      const family = familyOf(input.file.parsed.language);
+      for (const entry of entries) changes.count(entry, family, 1);
       if (input.isNew) {
         insertAll(input, entries);
         return { rows: entries.length, changed: changes.changed() };
       }
       const symbols = new Map(selectSymbols.all(input.fileId).map((symbol) => [symbol.id, symbol]));
-      for (const symbol of symbols.values()) changes.count(symbol, -1);
+      // A file without an extension can get another `#!` line and keep all its rows: then nobody may mean them any more.
+      const familyBefore = familyOf(input.languageBefore);
+      for (const symbol of symbols.values()) changes.count(symbol, familyBefore, -1);
 
       const stored = new Map<string, StoredContent>();
       for (const row of selectContent.all(input.fileId)) {
@@ -192,12 +198,13 @@ export function createContentStore(connection: Connection): ContentStore {
       return { rows: entries.length, changed: changes.changed() };
     },
 
-    remove(fileId) {
+    remove(fileId, language) {
       contentIndex.refresh();
       for (const id of selectContentIds.all(fileId)) removeContent(id);
       const changes = new DefinitionChanges();
+      const family = familyOf(language);
       for (const symbol of selectSymbols.all(fileId)) {
-        changes.count(symbol, -1);
+        changes.count(symbol, family, -1);
         removeSymbol(symbol.id);
       }
       return changes.changed();
@@ -222,13 +229,14 @@ function isSamePlace(symbol: StoredSymbol, entry: Entry): boolean {
 class DefinitionChanges {
   readonly #counts = new Map<string, { definition: NamedDefinition; count: number }>();
 
-  count({ type, entityId, name, scope }: Pick<Entry, "type" | "entityId" | "name" | "scope">, by: 1 | -1): void {
+  count(entry: Pick<Entry, "type" | "entityId" | "name" | "scope">, family: string, by: 1 | -1): void {
+    const { type, entityId, name, scope } = entry;
     if (scope === null || type === "file") return;
     // With the id: what looks the same but has another row has lost the edges to the old one.
-    const key = `${type} ${entityId} ${scope} ${name}`;
-    const entry = this.#counts.get(key);
-    if (entry === undefined) this.#counts.set(key, { definition: { type, name, scope }, count: by });
-    else entry.count += by;
+    const key = `${type} ${entityId} ${family} ${scope} ${name}`;
+    const known = this.#counts.get(key);
+    if (known === undefined) this.#counts.set(key, { definition: { family, type, name, scope }, count: by });
+    else known.count += by;
   }
 
   changed(): NamedDefinition[] {

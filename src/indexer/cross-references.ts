@@ -1,6 +1,7 @@
 import type { Connection } from "../sqlite/connection.js";
 import { type BoundValue, createRowInserter } from "../sqlite/row-inserter.js";
 import type { DefinitionKind } from "./entities.js";
+import { familyOf } from "./languages/registry.js";
 import { commonDirectories, couldBeInOrigin, rankInOrigin, sharesPackage } from "./module-path.js";
 import type { FileChange } from "./store.js";
 import type { NamedDefinition } from "./stored-file.js";
@@ -11,7 +12,7 @@ import type { NamedDefinition } from "./stored-file.js";
  * is a function of the use and of the definitions of its name in the project, and every use of a name whose definitions
  * changed is resolved again.
  *
- * A use of a name that its file does not define resolves to
+ * A use of a name that its file does not define resolves, among the definitions in languages of its own family, to
  * 1. the definition in the module it is imported from; of several files that fit, the nearest to the use, then the first by
  *    path; in a package, whichever one file of it defines the name;
  * 2. else the only definition of that name and sort in the project, provided that an import, if there is one, does not point
@@ -40,6 +41,7 @@ interface Use {
   /** With `fileId` the key of its row. */
   readonly number: number;
   readonly path: string;
+  readonly language: string | null;
   readonly line: number;
   readonly targetType: TargetType;
   readonly callerType: DefinitionKind;
@@ -59,12 +61,19 @@ interface Candidate {
   readonly id: number;
   readonly fileId: number;
   readonly path: string;
+  readonly language: string | null;
   readonly scope: string;
   readonly line: number;
 }
 
+/** A name as the languages of one family know it. */
+interface FamilyName {
+  readonly name: string;
+  readonly family: string;
+}
+
 /** The definitions of one name that appeared in one file or vanished from it. */
-interface NameChange {
+interface NameChange extends FamilyName {
   readonly fileId: number;
   readonly path: string;
   readonly definitions: NamedDefinition[];
@@ -90,20 +99,20 @@ const ENTITY_EXISTS = (type: string, id: string): string => `CASE ${type}
   ELSE EXISTS (SELECT 1 FROM main.functions WHERE id = ${id}) END`;
 
 const CANDIDATES = `SELECT s.entity_type AS type, s.entity_id AS id, s.file_id AS fileId,
-    coalesce(f.relative_path, f.path) AS path, s.scope, s.line
-  FROM main.symbols s JOIN main.files f ON f.id = s.file_id
+    coalesce(f.relative_path, f.path) AS path, i.language, s.scope, s.line
+  FROM main.symbols s JOIN main.files f ON f.id = s.file_id JOIN main.indexed_files i ON i.file_id = s.file_id
   WHERE s.project_id = ? AND s.name = ? AND ${ENTITY_EXISTS("s.entity_type", "s.entity_id")}`;
 
 /**
  * An edge that is gone went with its callee. The file is compared because an id can come back when somebody empties
  * `sqlite_sequence`.
  */
-const USES = `SELECT u.file_id AS fileId, u.number, coalesce(f.relative_path, f.path) AS path, u.line,
+const USES = `SELECT u.file_id AS fileId, u.number, coalesce(f.relative_path, f.path) AS path, i.language, u.line,
     u.target_type AS targetType, u.caller_type AS callerType, u.caller_id AS callerId, u.name, u.origin, e.id AS edgeId,
     CASE WHEN e.callee_class_id IS NOT NULL THEN 'class' WHEN e.callee_method_id IS NOT NULL THEN 'method'
       WHEN e.callee_function_id IS NOT NULL THEN 'function' END AS calleeType,
     coalesce(e.callee_class_id, e.callee_method_id, e.callee_function_id) AS calleeId
-  FROM main.external_uses u JOIN main.files f ON f.id = u.file_id
+  FROM main.external_uses u JOIN main.files f ON f.id = u.file_id JOIN main.indexed_files i ON i.file_id = u.file_id
     LEFT JOIN main.entity_cross_ref e ON e.id = u.edge_id AND e.file_id = u.file_id
   WHERE ${ENTITY_EXISTS("u.caller_type", "u.caller_id")}`;
 
@@ -151,13 +160,13 @@ export function createEdgeResolver(connection: Connection): EdgeResolver {
   /** The only definition that a use of this sort can mean, not counting those in `exceptFileId`; with a second one, `many`. */
   function onlyDefinition(
     projectId: string,
-    name: string,
+    { name, family }: FamilyName,
     type: TargetType,
     exceptFileId?: number,
   ): Candidate | "many" | null {
     let only: Candidate | null = null;
     for (const candidate of candidatesOfTarget.get(type)?.iterate(projectId, name) ?? []) {
-      if (candidate.fileId === exceptFileId) continue;
+      if (candidate.fileId === exceptFileId || familyOf(candidate.language) !== family) continue;
       if (only === null) only = candidate;
       else if (!isSameEntity(only, candidate)) return "many";
       else if (candidate.line < only.line) only = candidate;
@@ -169,11 +178,12 @@ export function createEdgeResolver(connection: Connection): EdgeResolver {
   function createLookup(projectId: string): (use: Use) => Candidate | null {
     const unique = new Map<string, Candidate | null>();
     const imported = new Map<string, Candidate | null>();
-    const findUnique = (name: string, type: TargetType): Candidate | null => {
-      const key = `${type} ${name}`;
+    const findUnique = ({ name, language, targetType: type }: Use): Candidate | null => {
+      const family = familyOf(language);
+      const key = `${family} ${type} ${name}`;
       let found = unique.get(key);
       if (found === undefined) {
-        const only = onlyDefinition(projectId, name, type);
+        const only = onlyDefinition(projectId, { name, family }, type);
         found = only === "many" ? null : only;
         unique.set(key, found);
       }
@@ -181,18 +191,21 @@ export function createEdgeResolver(connection: Connection): EdgeResolver {
     };
     const findImported = (use: Use, origin: string): Candidate | null => {
       const scope = origin.slice(origin.lastIndexOf("/") + 1);
+      const family = familyOf(use.language);
       const candidates = candidatesInScopes
         .all(projectId, use.name, scope)
-        .filter(({ type }) => use.targetType !== "base" || type === "class");
+        .filter(
+          ({ type, language }) => familyOf(language) === family && (use.targetType !== "base" || type === "class"),
+        );
       const found = bestInOrigin(candidates, origin, use.path);
       if (found !== null) return found;
-      const only = findUnique(use.name, use.targetType);
+      const only = findUnique(use);
       return only !== null && sharesPackage(only.path, origin) ? only : null;
     };
     return (use) => {
-      if (use.origin === null) return findUnique(use.name, use.targetType);
+      if (use.origin === null) return findUnique(use);
       const directory = use.path.slice(0, use.path.lastIndexOf("/") + 1);
-      const key = `${use.targetType} ${use.name} ${use.origin} ${directory}`;
+      const key = `${familyOf(use.language)} ${use.targetType} ${use.name} ${use.origin} ${directory}`;
       let found = imported.get(key);
       if (found === undefined) {
         found = findImported(use, use.origin);
@@ -222,15 +235,21 @@ export function createEdgeResolver(connection: Connection): EdgeResolver {
     return written;
   }
 
-  /** The uses that a change of some definitions of `name`, all in the file at `path`, can concern. */
-  function usesConcerned(projectId: string, name: string, { fileId, path, definitions }: NameChange): Use[] {
+  /** The uses of a name in its family. */
+  function usesOf(statement: typeof usesOfName, projectId: string, { name, family }: FamilyName): Use[] {
+    return statement.all({ projectId, name }).filter(({ language }) => familyOf(language) === family);
+  }
+
+  /** The uses that a change of some definitions of a name, all in one file, can concern. */
+  function usesConcerned(projectId: string, change: NameChange): Use[] {
+    const { fileId, path, definitions } = change;
     // Where other files have two or more definitions, there was no only one before, nor is there now.
     const decisive = TARGET_TYPES.filter(
       (type) =>
         definitions.some((definition) => canMean(type, definition)) &&
-        onlyDefinition(projectId, name, type, fileId) !== "many",
+        onlyDefinition(projectId, change, type, fileId) !== "many",
     );
-    const uses = (decisive.length > 0 ? usesOfName : importedUsesOfName).all({ projectId, name });
+    const uses = usesOf(decisive.length > 0 ? usesOfName : importedUsesOfName, projectId, change);
     return uses.filter(
       ({ targetType, origin }) => decisive.includes(targetType) || (origin !== null && couldBeInOrigin(path, origin)),
     );
@@ -252,10 +271,9 @@ export function createEdgeResolver(connection: Connection): EdgeResolver {
       const lookup = createLookup(projectId);
       let written = 0;
       const changed = new Set(changes.map(({ fileId }) => fileId));
-      for (const [name, [first, ...others]] of changesByName(changes)) {
+      for (const [first, ...others] of changesByName(changes)) {
         // Two changed files: how many definitions there were before cannot be told from one of them.
-        const isSingle = first !== undefined && others.length === 0;
-        const uses = isSingle ? usesConcerned(projectId, name, first) : usesOfName.all({ projectId, name });
+        const uses = others.length === 0 ? usesConcerned(projectId, first) : usesOf(usesOfName, projectId, first);
         written += connect(
           uses.filter(({ fileId }) => !changed.has(fileId)),
           lookup,
@@ -273,18 +291,22 @@ function canMean(target: TargetType, { type, scope }: NamedDefinition): boolean 
   return scope === "" && (type === "class" || (target === "function" && type === "function"));
 }
 
-function changesByName(changes: readonly FileChange[]): Map<string, NameChange[]> {
-  const byName = new Map<string, NameChange[]>();
+/** The changes of each name in each family, one for each file. */
+function changesByName(changes: readonly FileChange[]): Iterable<[NameChange, ...NameChange[]]> {
+  const byName = new Map<string, [NameChange, ...NameChange[]]>();
   for (const { fileId, relativePath: path, changed } of changes) {
     for (const definition of changed) {
-      const ofName = byName.get(definition.name) ?? [];
-      byName.set(definition.name, ofName);
-      const last = ofName.at(-1);
-      if (last?.fileId === fileId) last.definitions.push(definition);
-      else ofName.push({ fileId, path, definitions: [definition] });
+      const { name, family } = definition;
+      const key = `${family} ${name}`;
+      const ofName = byName.get(key);
+      const last = ofName?.at(-1);
+      const change = { name, family, fileId, path, definitions: [definition] };
+      if (ofName === undefined) byName.set(key, [change]);
+      else if (last?.fileId === fileId) last.definitions.push(definition);
+      else ofName.push(change);
     }
   }
-  return byName;
+  return byName.values();
 }
 
 function isSameEntity(a: Candidate, b: Candidate): boolean {

@@ -147,8 +147,9 @@ export function createFileStore(connection: Connection): FileStore {
   const hasPath = connection
     .prepare<{ projectId: string; path: string }, 1>(`SELECT 1 FROM (${PATHS}) WHERE path = @path`)
     .pluck();
-  const findAnyFile = connection.prepare<[string, string], { id: number; relativePath: string | null }>(
-    "SELECT id, relative_path AS relativePath FROM main.files WHERE project_id = ? AND path = ?",
+  const findAnyFile = connection.prepare<[string, string], Pick<IndexedFile, "id" | "relativePath" | "language">>(
+    `SELECT f.id, f.relative_path AS relativePath, i.language
+     FROM main.files f LEFT JOIN main.indexed_files i ON i.file_id = f.id WHERE f.project_id = ? AND f.path = ?`,
   );
   const insertFile = connection.prepare<BoundValue[], { id: number }>(
     `INSERT INTO main.files (relative_path, lines, last_modified, has_docstring, project_id, path)
@@ -258,7 +259,8 @@ export function createFileStore(connection: Connection): FileStore {
       const imports: BoundValue[] = [];
       for (const { name, module, type, line } of parsed.imports) imports.push(fileId, name, module, type, line);
       insertImports.insert(imports);
-      const stored = content.write({ file, fileId, isNew, ids, scopes: bindings.scopes });
+      const languageBefore = before?.language ?? null;
+      const stored = content.write({ file, fileId, isNew, languageBefore, ids, scopes: bindings.scopes });
       storeProblem(projectId, file.path, parsed.problems[0]);
 
       return {
@@ -284,7 +286,7 @@ export function createFileStore(connection: Connection): FileStore {
     removeFile(projectId, path) {
       const file = findAnyFile.get(projectId, path);
       if (file === undefined) return null;
-      const changed = content.remove(file.id);
+      const changed = content.remove(file.id, file.language);
       // Its rows here go before it: entity_cross_ref would only lose the file_id, and cascades need not look for the others.
       for (const statement of deleteRows) statement.run(file.id);
       deleteFile.run(file.id);

@@ -18,6 +18,8 @@ export interface StoredFileInput {
 
 /** A definition as other files name it. */
 export interface NamedDefinition {
+  /** The family of its file's language. */
+  readonly family: string;
   readonly type: DefinitionKind;
   readonly name: string;
   /** Its class, or empty at the top of the file. */

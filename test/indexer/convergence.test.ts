@@ -14,7 +14,7 @@ const CLASSES = ["Store", "Cache", "Base"];
 const MODULES = ["one", "two", "three", "pkg", "pkg.one", "pkg.inner", "pkg.inner.deep", "requests"];
 const PATHS = ["one.py", "two.py", "three.py", "pkg/__init__.py", "pkg/one.py", "pkg/inner/__init__.py"].concat([
   ...["pkg/inner/deep.py", "src/one.py", "src/pkg/one.py", "notes.txt", "web/index.ts", "web/view.ts", "broken.py"],
-  ...["svc/main.go", "svc/store.go", "lib/store.rb", "lib/cache.rb"],
+  ...["svc/main.go", "svc/store.go", "lib/store.rb", "lib/cache.rb", "tool"],
 ]);
 
 function statement(random: Random): string {
@@ -90,12 +90,22 @@ function rubyLines(random: Random): string[] {
   ]);
 }
 
+/** A script without an extension, whose language is that of the first of its blocks. */
+function toolLines(random: Random): string[] {
+  const [program, lines] = random.pick([
+    ["python3", pythonDefinition(random)],
+    ["ruby", [`def ${random.pick(NAMES)}(a, b)`, `  ${random.pick(NAMES)}(1)`, "end"]],
+  ] as const);
+  return [`#!/usr/bin/env ${program}`, ...lines];
+}
+
 /** A file as blocks, so that edits can move, drop and add whole definitions. */
 function newBlock(random: Random, path: string): string[] {
   if (path.endsWith(".txt")) return [`words ${random.pick(NAMES)}`];
   if (path.endsWith(".ts")) return scriptLines(random);
   if (path.endsWith(".go")) return goLines(random);
   if (path.endsWith(".rb")) return rubyLines(random);
+  if (path === "tool") return toolLines(random);
   if (path === "broken.py" && random.chance(0.3)) return ["def (:"];
   return random.chance(0.35) ? [pythonImport(random)] : pythonDefinition(random);
 }
@@ -130,7 +140,9 @@ function edit(random: Random, files: Files): string[] {
       return [path];
     },
     () => {
-      const target = random.pick(PATHS.filter((other) => other.endsWith(path.slice(path.lastIndexOf(".")))));
+      const target = random.pick(
+        PATHS.filter((other) => other.endsWith(path === "tool" ? path : path.slice(path.lastIndexOf(".")))),
+      );
       files.delete(path);
       files.set(target, blocks);
       return [...new Set([path, target])];

@@ -250,6 +250,41 @@ describe("edges between files", () => {
     ]);
   });
 
+  it("stay within languages that can use each other's names", async () => {
+    const files = {
+      "a.c": "void only_cpp(void); void caller(void) { only_cpp(); only_py(); }",
+      "b.cpp": 'extern "C" void only_cpp() {}',
+      "c.py": "def only_py(): pass\ndef main(x):\n    x.only_ruby(); x.only_java()\n",
+      "d.rb": "class R\n  def only_ruby(a)\n    only_bash(a)\n    Thing.new\n  end\nend\n",
+      "e.sh": "only_bash() { only_php; }",
+      "f.php": "<?php function only_php() { only_bash(); new Thing(); }",
+      "g.tsx": "const view = () => { Only.script(); };",
+      "h.js": "class Only { static script() {} }",
+      "i.ts": "class Thing {}",
+      "j.java": "class J { void only_java() { x.method_cs(); } }",
+      "k.cs": "class K { void method_cs() {} }",
+      "l.go": "package l\nfunc f(x T) { x.only_java() }",
+      "m.rs": "fn only_rust() { x.only_java(); }",
+    };
+    assert.deepEqual(await edgesOf(files), [
+      "a.c:caller -call-> b.cpp:only_cpp",
+      "g.tsx:view -call-> h.js:Only.script",
+    ]);
+  });
+
+  it("follow a file that becomes one of another language", async () => {
+    const project = new IndexedProject();
+    const tool = (program: string): [string, string] => ["tool", `#!/usr/bin/env ${program}\ndef helper(a): pass\n`];
+    await project.index([["a.py", CALLER("helper(x)", "from tool import helper")], tool("python3")]);
+    const edges = edgesIn(project);
+    assert.deepEqual(edges, ["a.py:main -call-> tool:helper"]);
+    await project.index([tool("ruby")]);
+    assert.deepEqual(edgesIn(project), []);
+    await project.index([tool("python3")]);
+    assert.deepEqual(edgesIn(project), edges);
+    project.close();
+  });
+
   it("come back when the callee's file is indexed again", async () => {
     const project = new IndexedProject();
     await project.index([["a.py", CALLER("f()", "from b import f")]]);

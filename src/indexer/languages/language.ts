@@ -26,6 +26,8 @@ export interface GrammarGap {
 export interface Language {
   /** Stored in `indexed_files.language`. */
   readonly name: string;
+  /** Shared by languages whose code can use each other's names; a use never means a definition of another family. */
+  readonly family: string;
   /** File name endings with the dot, lower case. */
   readonly extensions: readonly string[];
   /** Whole file names. */

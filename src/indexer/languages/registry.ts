@@ -29,6 +29,13 @@ export const LANGUAGES: readonly Language[] = [
   bash,
 ];
 
+const familyByName = new Map(LANGUAGES.map(({ name, family }) => [name, family]));
+
+/** The family of a language by its name; empty for a file that is stored as text only, which defines nothing. */
+export function familyOf(language: string | null): string {
+  return familyByName.get(language ?? "") ?? "";
+}
+
 /**
  * The language of a file by its name, else by its `#!` line; null for a file that is stored as text only.
  *

@@ -3,6 +3,7 @@ import type { Language } from "../language.js";
 /** Bash and its relatives. Every command is a call; parameters have no names. */
 export const bash: Language = {
   name: "bash",
+  family: "bash",
   extensions: [".sh", ".bash", ".ksh", ".bats"],
   filenames: [".bashrc", ".bash_profile", ".bash_aliases", ".profile", "PKGBUILD", "APKBUILD"],
   interpreters: ["bash", "sh", "dash", "ksh", "ash", "bats"],

@@ -9,6 +9,7 @@ export const NEVER_A_NAME = /^(?:if|for|while|switch|return|void)$/;
 /** C. Definitions are functions with a body, function-like macros, and named struct, union and enum types with a body. */
 export const c: Language = {
   name: "c",
+  family: "c",
   extensions: [".c", ".h"],
   filenames: [],
   interpreters: [],

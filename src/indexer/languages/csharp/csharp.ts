@@ -4,6 +4,7 @@ import { tokensOf } from "../tokens.js";
 /** C#. Constructors are methods with the name of their class, destructors have a `~` before it. */
 export const csharp: Language = {
   name: "csharp",
+  family: "csharp",
   extensions: [".cs", ".csx"],
   filenames: [],
   interpreters: [],

@@ -4,6 +4,7 @@ import { tokensOf, unquoted } from "../tokens.js";
 /** Go. A method belongs to the type of its receiver; every declared type is a class. */
 export const go: Language = {
   name: "go",
+  family: "go",
   extensions: [".go"],
   filenames: [],
   interpreters: [],

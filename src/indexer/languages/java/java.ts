@@ -4,6 +4,7 @@ import { tokensOf } from "../tokens.js";
 /** Java. Constructors are methods with the name of their class. */
 export const java: Language = {
   name: "java",
+  family: "java",
   extensions: [".java"],
   filenames: [],
   interpreters: [],

@@ -4,6 +4,7 @@ import { tokensOf, unquoted } from "../tokens.js";
 /** JavaScript with JSX; TypeScript differs from it by its grammar and a second query. */
 export const javascript: Language = {
   name: "javascript",
+  family: "script",
   extensions: [".js", ".mjs", ".cjs", ".jsx"],
   filenames: [],
   interpreters: ["node", "deno", "bun"],

@@ -4,6 +4,7 @@ import { tokensOf, unquoted } from "../tokens.js";
 /** PHP, with the text around its tags. */
 export const php: Language = {
   name: "php",
+  family: "php",
   extensions: [".php", ".phtml", ".php5"],
   filenames: [],
   interpreters: ["php"],

@@ -4,6 +4,7 @@ import { pythonStringValue } from "./string-literal.js";
 /** Python 3, as CPython's `ast` sees it. */
 export const python: Language = {
   name: "python",
+  family: "python",
   extensions: [".py", ".pyi", ".pyw"],
   filenames: ["SConstruct", "SConscript", "wscript"],
   interpreters: ["python", "pypy"],

@@ -3,6 +3,7 @@ import type { Language } from "../language.js";
 /** Ruby. A module is a class; `Type.new` is an instantiation. */
 export const ruby: Language = {
   name: "ruby",
+  family: "ruby",
   extensions: [".rb", ".rake", ".gemspec", ".ru"],
   filenames: ["Gemfile", "Rakefile", "Guardfile", "Vagrantfile", "Podfile", "Fastfile"],
   interpreters: ["ruby", "jruby", "rake"],

@@ -4,6 +4,7 @@ import { tokensOf } from "../tokens.js";
 /** Rust. The functions of an `impl` block belong to its type, the trait it implements is a base of that type. */
 export const rust: Language = {
   name: "rust",
+  family: "rust",
   extensions: [".rs"],
   filenames: [],
   interpreters: [],

@@ -50,7 +50,7 @@ function pythonDefinition(random: Random, indent = ""): string[] {
 
 function scriptLines(random: Random): string[] {
   const name = random.pick(["load", "save", "run", "Store", "Cache"]);
-  const from = random.pick(["./view", "./index.js", "..", "./missing"]);
+  const from = random.pick(["./view", "./index.js", "..", "./missing", "../tool"]);
   const call = random.pick([`${name}()`, `new ${name}()`, `ns.${name}()`, `this.${name}()`]);
   return random.pick([
     [`import { ${name} } from "${from}";`],
@@ -92,11 +92,8 @@ function rubyLines(random: Random): string[] {
 
 /** A script without an extension, whose language is that of the first of its blocks. */
 function toolLines(random: Random): string[] {
-  const [program, lines] = random.pick([
-    ["python3", pythonDefinition(random)],
-    ["ruby", [`def ${random.pick(NAMES)}(a, b)`, `  ${random.pick(NAMES)}(1)`, "end"]],
-  ] as const);
-  return [`#!/usr/bin/env ${program}`, ...lines];
+  const name = random.pick(["load", "save", "run"]);
+  return [`#!/usr/bin/env ${random.pick(["node", "bash"])}`, `function ${name}() { ${random.pick(NAMES)}; }`];
 }
 
 /** A file as blocks, so that edits can move, drop and add whole definitions. */

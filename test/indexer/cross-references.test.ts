@@ -274,13 +274,16 @@ describe("edges between files", () => {
 
   it("follow a file that becomes one of another language", async () => {
     const project = new IndexedProject();
-    const tool = (program: string): [string, string] => ["tool", `#!/usr/bin/env ${program}\ndef helper(a): pass\n`];
-    await project.index([["a.py", CALLER("helper(x)", "from tool import helper")], tool("python3")]);
+    const tool = (program: string): [string, string] => [
+      "tool",
+      `#!/usr/bin/env ${program}\nfunction helper() { x; }\n`,
+    ];
+    await project.index([["a.js", "import { helper } from './tool'; function main() { helper(); }"], tool("node")]);
     const edges = edgesIn(project);
-    assert.deepEqual(edges, ["a.py:main -call-> tool:helper"]);
-    await project.index([tool("ruby")]);
+    assert.deepEqual(edges, ["a.js:main -call-> tool:helper"]);
+    await project.index([tool("bash")]);
     assert.deepEqual(edgesIn(project), []);
-    await project.index([tool("python3")]);
+    await project.index([tool("node")]);
     assert.deepEqual(edgesIn(project), edges);
     project.close();
   });

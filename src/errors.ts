@@ -157,6 +157,11 @@ export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
 }
 
+/** The name that the system, Node.js or SQLite gave to what went wrong, for example `ENOENT`; undefined where there is none. */
+export function codeOf(thrown: unknown): string | undefined {
+  return thrown instanceof Error && "code" in thrown && typeof thrown.code === "string" ? thrown.code : undefined;
+}
+
 /** A message followed by its hint. Those of SQLite end without a full stop. */
 export function withHint(message: string, hint: string | undefined): string {
   if (hint === undefined) return message;

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import * as v from "valibot";
-import { DriverError, messageOf } from "../errors.js";
+import { codeOf, DriverError, messageOf } from "../errors.js";
 
 /** What both programs read from one JSON file. Anything beside `code_analysis` belongs to other programs. */
 export interface ConfigFile {
@@ -43,7 +43,7 @@ export function readConfigFile(named?: string): ConfigFile | undefined {
   try {
     content = readFileSync(path, "utf8");
   } catch (error) {
-    if (named === undefined && hasCode(error, "ENOENT")) return undefined;
+    if (named === undefined && codeOf(error) === "ENOENT") return undefined;
     throw invalid(path, `cannot be read (${messageOf(error)})`, "Name another file with --config.", error);
   }
 
@@ -75,10 +75,6 @@ export function readConfigFile(named?: string): ConfigFile | undefined {
 
 function invalid(path: string, what: string, hint: string, cause: unknown): DriverError {
   return new DriverError("INVALID_REQUEST", `The config file ${path} ${what}.`, { hint, cause });
-}
-
-function hasCode(error: unknown, code: string): boolean {
-  return error instanceof Error && "code" in error && error.code === code;
 }
 
 /** Line and column in front of what the engine says, which only counts characters. */

@@ -6,7 +6,7 @@ import {
   BeginTransactionResponseSchema,
   RollbackTransactionResponseSchema,
 } from "../../gen/code_analysis/driver/v1/transaction_pb.js";
-import { DriverError } from "../errors.js";
+import { codeOf, DriverError } from "../errors.js";
 import { monotonicMs } from "../observability/clock.js";
 import { decodeMessage } from "../workers/index-messages.js";
 import { decodeRequest } from "../workers/operations/operation.js";
@@ -310,7 +310,7 @@ async function walBytes(databasePath: string): Promise<number> {
   try {
     return (await stat(`${await realpath(databasePath)}-wal`)).size;
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return 0;
+    if (codeOf(error) === "ENOENT") return 0;
     throw error;
   }
 }

@@ -1,6 +1,6 @@
 import { lstat, rm } from "node:fs/promises";
 import { connect } from "node:net";
-import { DriverError, messageOf } from "../errors.js";
+import { codeOf, DriverError, messageOf } from "../errors.js";
 import { type Address, isLoopback } from "../security/listen-policy.js";
 
 /** PEM files for TLS, as bytes. */
@@ -46,7 +46,7 @@ export function listenerAt(address: Address, tls?: TlsOptions): Listener {
  */
 export async function removeStaleSocket(path: string): Promise<void> {
   const found = await lstat(path).catch((error: unknown) => {
-    if (isErrno(error, "ENOENT")) return undefined;
+    if (codeOf(error) === "ENOENT") return undefined;
     throw unusable(path, error);
   });
   if (found === undefined) return;
@@ -81,7 +81,8 @@ function isAnswered(path: string): Promise<boolean> {
       resolve(true);
     });
     socket.once("error", (error) => {
-      if (isErrno(error, "ECONNREFUSED") || isErrno(error, "ENOENT")) resolve(false);
+      const code = codeOf(error);
+      if (code === "ECONNREFUSED" || code === "ENOENT") resolve(false);
       else reject(unusable(path, error));
     });
   });
@@ -93,8 +94,4 @@ function unusable(path: string, cause: unknown): DriverError {
     hint: "Name a socket in a folder that may be written.",
     cause,
   });
-}
-
-function isErrno(error: unknown, code: string): boolean {
-  return error instanceof Error && "code" in error && error.code === code;
 }

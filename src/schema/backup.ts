@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { closeSync, fsyncSync, openSync, readSync, renameSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { DriverError, type Reason } from "../errors.js";
+import { codeOf, DriverError, type Reason } from "../errors.js";
 import { type Connection, openConnection } from "../sqlite/connection.js";
 import { fromSqliteError } from "../sqlite/errors.js";
 import { inspectSchema } from "./introspection.js";
@@ -197,7 +197,7 @@ const REASON_OF_SYSTEM_CODE: Readonly<Record<string, Reason>> = {
 
 function writeError(what: string, cause: unknown): DriverError {
   if (cause instanceof DriverError) return cause;
-  const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
+  const code = codeOf(cause) ?? "";
   const { message, reason, sqliteCode } = fromSqliteError(cause);
   const isFull = reason === "DISK_FULL" || REASON_OF_SYSTEM_CODE[code] === "DISK_FULL";
   const hint = isFull

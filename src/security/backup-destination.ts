@@ -1,6 +1,6 @@
 import { lstatSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, isAbsolute, join } from "node:path";
-import { DriverError } from "../errors.js";
+import { codeOf, DriverError } from "../errors.js";
 
 /** What SQLite keeps beside a database; a file of such a name would be taken for it. */
 const COMPANION_SUFFIXES = ["-wal", "-shm", "-journal"];
@@ -25,7 +25,7 @@ export function assertBackupDestination(path: string, databasePath: string): voi
     if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) throw refused(path, "exists already");
   } catch (error) {
     if (error instanceof DriverError) throw error;
-    throw refused(path, `cannot be used (${error instanceof Error && "code" in error ? error.code : error})`, error);
+    throw refused(path, `cannot be used (${codeOf(error) ?? error})`, error);
   }
 }
 

@@ -10,7 +10,7 @@ import {
   type Stats,
 } from "node:fs";
 import { isAbsolute, relative, resolve, sep } from "node:path";
-import { DriverError, messageOf } from "../errors.js";
+import { codeOf, DriverError, messageOf } from "../errors.js";
 
 /**
  * Keeps what a client names inside the root directory of its project. Links are resolved first and the result decides, so that
@@ -203,7 +203,7 @@ function outsideError(root: ProjectRoot, filePath: string): DriverError {
 }
 
 function fileError(error: unknown, filePath: string): DriverError {
-  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  const code = codeOf(error) ?? "";
   if (MISSING_CODES.has(code)) {
     return new DriverError("FILE_NOT_FOUND", `${filePath} does not exist.`, { cause: error });
   }

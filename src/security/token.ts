@@ -1,6 +1,6 @@
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import { closeSync, constants, fstatSync, fsyncSync, openSync, readFileSync, type Stats, writeSync } from "node:fs";
-import { DriverError } from "../errors.js";
+import { codeOf, DriverError } from "../errors.js";
 import { fileVersion } from "./file-version.js";
 
 /** 256 bits: nobody guesses it. */
@@ -71,7 +71,7 @@ export function createTokenFile(path: string): void {
       closeSync(file);
     }
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "EEXIST") return;
+    if (codeOf(error) === "EEXIST") return;
     throw wrongFile(path, "cannot be written", "Name a file in a folder that this process may write.", error);
   }
 }

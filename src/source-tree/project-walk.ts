@@ -1,7 +1,7 @@
 import { lstatSync, readdirSync, readFileSync, type Stats } from "node:fs";
 import { join } from "node:path";
 import ignore, { type Ignore } from "ignore";
-import { messageOf } from "../errors.js";
+import { codeOf, messageOf } from "../errors.js";
 
 /** A regular file of a project. */
 export interface WalkedFile {
@@ -172,7 +172,8 @@ function lstatIfThere(path: string): Stats | undefined {
 }
 
 function isAbsent(error: unknown): boolean {
-  return error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ENOTDIR");
+  const code = codeOf(error);
+  return code === "ENOENT" || code === "ENOTDIR";
 }
 
 function unreadable(root: string, relativePath: string, error: unknown): UnreadablePath {

@@ -2,6 +2,7 @@ import { EventEmitter, once } from "node:events";
 import { type FSWatcher, lstatSync, type Stats, watch } from "node:fs";
 import { basename } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { codeOf } from "../errors.js";
 import { walkProject } from "./project-walk.js";
 
 /** How long a directory must be quiet before it is looked at, so that a burst of events is one look. */
@@ -169,7 +170,7 @@ export class TreeWatcher {
       this.#watches.set(relativePath, watcher);
     } catch (error) {
       // It may be gone again, which its own directory tells.
-      const code = error instanceof Error && "code" in error ? error.code : undefined;
+      const code = codeOf(error);
       if (code !== "ENOENT" && code !== "ENOTDIR") this.#unwatchable = String(error);
     }
   }

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { DriverError, messageOf } from "../errors.js";
+import { codeOf, DriverError, messageOf } from "../errors.js";
 
 /** Who has a database open: only a name for messages. Whether somebody has it open, the presence lock tells. */
 export interface PresenceNote {
@@ -93,6 +93,6 @@ function isAlive(pid: number): boolean {
     return true;
   } catch (error) {
     // It belongs to somebody else.
-    return error instanceof Error && "code" in error && error.code === "EPERM";
+    return codeOf(error) === "EPERM";
   }
 }

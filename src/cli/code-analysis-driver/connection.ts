@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { createClient, type DriverClient } from "../../client/client.js";
 import type { ClientTls } from "../../client/connection.js";
 import type { Config } from "../../config/config.js";
-import { DriverError, messageOf } from "../../errors.js";
+import { codeOf, DriverError, messageOf } from "../../errors.js";
 
 /** The address that a command calls: `--address`, else the first one the driver of the same options listens on. */
 export function driverAddress(config: Config): string {
@@ -24,7 +24,7 @@ function readToken(path: string): string | undefined {
   try {
     return readFileSync(path, "utf8").trim();
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    if (codeOf(error) === "ENOENT") return undefined;
     throw unreadable("token file", path, error);
   }
 }

@@ -17,7 +17,7 @@ import {
   RegisterProjectRequestSchema,
   RegisterProjectResponseSchema,
 } from "../../../gen/code_analysis/driver/v1/project_pb.js";
-import { DriverError } from "../../errors.js";
+import { codeOf, DriverError } from "../../errors.js";
 import { IS_PROBLEM } from "../../indexer/failure-store.js";
 import type { Connection } from "../../sqlite/connection.js";
 import { fromSqliteError } from "../../sqlite/errors.js";
@@ -191,7 +191,8 @@ function realDirectory(path: string): string {
     realPath = realpathSync.native(path);
     isDirectory = statSync(realPath).isDirectory();
   } catch (cause) {
-    const isDenied = cause instanceof Error && "code" in cause && (cause.code === "EACCES" || cause.code === "EPERM");
+    const code = codeOf(cause);
+    const isDenied = code === "EACCES" || code === "EPERM";
     const reason = isDenied ? "FILE_NOT_READABLE" : "FILE_NOT_FOUND";
     const why = isDenied ? "may not be read by the driver" : "is not there";
     throw new DriverError(reason, `The directory ${path} ${why}.`, { field, cause });

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { DriverError, type Reason } from "../../src/errors.js";
 import { openConnection } from "../../src/sqlite/connection.js";
 import { type TestEngine, useEngines } from "../support/engine.js";
@@ -122,6 +123,9 @@ const MONSTERS: Readonly<Record<string, string>> = {
   "characters in an open string": `SELECT '${"x".repeat(4_000_000)}`,
 };
 
+/** Longer than all statements of a test take, on a busy machine too: an expired transaction would be the reason they are refused. */
+const LONG_LEASE = { ttl: durationFromMs(60_000) };
+
 describe("the statement gate of a running engine", () => {
   const engines = useEngines();
   let test: TestEngine;
@@ -181,7 +185,7 @@ describe("the statement gate of a running engine", () => {
   for (const [subject, attacks] of Object.entries(ATTACKS)) {
     it(`keeps clients from ${subject}`, async () => {
       const before = state();
-      const { transactionId } = await test.call("beginTransaction", {});
+      const { transactionId } = await test.call("beginTransaction", LONG_LEASE);
       for (const [sql, ...expected] of attacks) {
         // What a statement that writes gets from a reader and from Query.
         const whereNothingWrites: readonly string[] = [...expected, "ROLE_NOT_ALLOWED", "STATEMENT_NOT_ALLOWED"];
@@ -227,7 +231,7 @@ describe("the statement gate of a running engine", () => {
 
   it("keeps a client that may only read from every write, inside of a transaction and out", async () => {
     const before = state();
-    const { transactionId } = await test.call("beginTransaction", {});
+    const { transactionId } = await test.call("beginTransaction", LONG_LEASE);
     const role = "read-only";
     for (const sql of WRITES) {
       assert.equal(await reasonOf(test.call("execute", { sql }, { role })), "ROLE_NOT_ALLOWED", sql);

@@ -140,8 +140,9 @@ function collectConsent(value: string, earlier: readonly string[] = []): string[
   return [...earlier, value];
 }
 
-/** Names as SQL has them: one in double quotes may hold what separates them. */
-const RENAME = /^("(?:[^"]|"")+"|[^".]+)\.("(?:[^"]|"")+"|[^"=]+)=("(?:[^"]|"")+"|[^"]+)$/;
+/** A name as SQL has it: only in double quotes may it hold what separates names. */
+const NAME = '("(?:[^"]|"")+"|[^".=]+)';
+const RENAME = new RegExp(`^${NAME}\\.${NAME}=${NAME}$`);
 
 function collectRename(value: string, earlier: readonly ColumnRename[] = []): ColumnRename[] {
   const [, table, from, to] = RENAME.exec(value) ?? [];

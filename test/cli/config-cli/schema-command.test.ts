@@ -204,6 +204,7 @@ describe("config_cli schema", () => {
       ["--wait", "soon"],
       ["--rename", "files"],
       ["--rename", 'fi"les.a=b'],
+      ["--rename", "files.a.b=c"],
       ["--allow", "nonsense"],
       ["--allow", "drop-column:"],
       ["--config", "x"],

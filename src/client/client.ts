@@ -37,7 +37,7 @@ export interface DriverClient extends DriverCalls {
    * @throws DriverError `TRANSACTION_EXPIRED` when `work` took longer than the time to live; nothing was written then.
    */
   transaction<T>(work: (transaction: DriverTransaction) => Promise<T>, options?: TransactionOptions): Promise<T>;
-  /** Ends the connection; running calls are cancelled. */
+  /** Ends the connection: running calls are cancelled, later ones are not sent. Both fail with `CANCELLED`. */
   close(): void;
 }
 

@@ -55,6 +55,9 @@ export class Connection {
   readonly #retrying: Client;
   readonly #plain: Client;
   readonly #metadata = new Metadata();
+  /** Cancel the calls that run. */
+  readonly #cancels = new Set<() => void>();
+  #isClosed = false;
 
   constructor(endpoint: Endpoint) {
     this.#endpoint = endpoint;
@@ -66,7 +69,7 @@ export class Connection {
 
   unary(request: CallRequest, options: CallOptions): Promise<MessageShape<DescMessage>> {
     return new Promise((resolve, reject) => {
-      throwIfAborted(options.signal);
+      this.#assertWanted(options.signal);
       const call = this.#channel(request).makeUnaryRequest(
         pathOf(request.method),
         toBuffer,
@@ -75,18 +78,17 @@ export class Connection {
         this.#metadata,
         this.#callOptions(options),
         (error, response) => {
-          options.signal?.removeEventListener("abort", cancel);
+          forget();
           if (response === undefined) reject(fromCallError(error, this.#endpoint.address));
           else resolve(response);
         },
       );
-      const cancel = () => call.cancel();
-      options.signal?.addEventListener("abort", cancel, { once: true });
+      const forget = this.#watch(call, options.signal);
     });
   }
 
   async *stream(request: CallRequest, options: CallOptions): AsyncGenerator<MessageShape<DescMessage>, void> {
-    throwIfAborted(options.signal);
+    this.#assertWanted(options.signal);
     const call = this.#channel(request).makeServerStreamRequest(
       pathOf(request.method),
       toBuffer,
@@ -95,23 +97,46 @@ export class Connection {
       this.#metadata,
       this.#callOptions(options),
     );
-    const cancel = () => call.cancel();
-    options.signal?.addEventListener("abort", cancel, { once: true });
+    const forget = this.#watch(call, options.signal);
     try {
       yield* call;
     } catch (error) {
       throw fromCallError(error, this.#endpoint.address);
     } finally {
-      options.signal?.removeEventListener("abort", cancel);
+      forget();
       // A reader that stopped early; after the end of the stream this does nothing.
       call.on("error", () => {});
       call.cancel();
     }
   }
 
+  /** Cancels the calls that run, and ends the connection; a call that is made later is not sent. */
   close(): void {
+    this.#isClosed = true;
+    for (const cancel of this.#cancels) cancel();
     this.#retrying.close();
     this.#plain.close();
+  }
+
+  /**
+   * grpc-js sends a call that is cancelled as soon as it is made, and the driver may run it; one that was aborted before is not made.
+   *
+   * @throws DriverError `CANCELLED`
+   */
+  #assertWanted(signal: AbortSignal | undefined): void {
+    if (this.#isClosed) throw new DriverError("CANCELLED", "The call was not sent: the client is closed.");
+    if (signal?.aborted) throw new DriverError("CANCELLED", "The call was cancelled before it was sent.");
+  }
+
+  /** Cancels the call when its signal is aborted or the client closed. @returns what forgets the call when it has ended */
+  #watch(call: { cancel(): void }, signal: AbortSignal | undefined): () => void {
+    const cancel = () => call.cancel();
+    this.#cancels.add(cancel);
+    signal?.addEventListener("abort", cancel, { once: true });
+    return () => {
+      this.#cancels.delete(cancel);
+      signal?.removeEventListener("abort", cancel);
+    };
   }
 
   #channel({ isRepeatable }: CallRequest): Client {
@@ -145,9 +170,4 @@ function encode({ method, message }: CallRequest): Uint8Array {
 /** grpc-js takes nothing but a `Buffer`; this one shares the memory. */
 function toBuffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
-/** grpc-js sends a call that is cancelled as soon as it is made, and the driver may run it; one that was aborted before is not made. */
-function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted) throw new DriverError("CANCELLED", "The call was cancelled before it was sent.");
 }

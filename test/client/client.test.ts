@@ -6,6 +6,7 @@ import { type ConnectOptions, createClient, type DriverClient } from "../../src/
 import { toValue } from "../../src/client/values.js";
 import { DriverError } from "../../src/errors.js";
 import { fixturePath } from "../support/fixtures.js";
+import { until } from "../support/processes.js";
 import { type Script, type ScriptedDriver, startScriptedDriver } from "../support/scripted-driver.js";
 import { useTempFolder } from "../support/temp-folder.js";
 
@@ -108,6 +109,28 @@ describe("createClient()", () => {
     controller.abort();
     for (const error of await Promise.all(waiting)) assert.equal(error.reason, "CANCELLED");
     assert.equal((await failure(client.execute({ sql: "c" }, { signal: controller.signal }))).reason, "CANCELLED");
+  });
+
+  it("cancels the calls that run when it is closed, and sends none afterwards", async () => {
+    let calls = 0;
+    const hang = () => {
+      calls++;
+      return new Promise<never>(() => {});
+    };
+    const address = await serve({
+      execute: hang,
+      async *query() {
+        yield {};
+        await hang();
+      },
+    });
+    const client = connect(address);
+    const running = [failure(client.execute({})), failure(collect(client.query({})))];
+    await until("both run", () => calls === 2);
+    client.close();
+    running.push(failure(client.execute({})), failure(collect(client.query({}))));
+    for (const error of await Promise.all(running)) assert.equal(error.reason, "CANCELLED");
+    assert.equal(calls, 2);
   });
 
   it("ends calls at their deadline, and takes a deadline of years for a late one", async () => {

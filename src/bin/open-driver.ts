@@ -65,7 +65,8 @@ export async function openDriver(parts: DriverParts): Promise<RunningDriver> {
   });
   engine.health.on("change", ({ isServing, detail }) => {
     server.health.setStatus(isServing ? ServingStatus.SERVING : ServingStatus.NOT_SERVING);
-    logger[isServing || engine.isDraining ? "info" : "warn"](`health: ${detail}`);
+    const level = isServing ? "debug" : engine.isDraining ? "info" : "warn";
+    logger[level](`health: ${detail}`);
   });
 
   const addresses: string[] = [];

@@ -1,8 +1,6 @@
 import { setMaxListeners } from "node:events";
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import {
   IndexFileRequestSchema,
-  IndexFileResponseSchema,
   IndexPhase,
   IndexProjectRequestSchema,
 } from "../../gen/code_analysis/driver/v1/index_pb.js";
@@ -11,6 +9,7 @@ import {
   decodeMessage,
   encodeMessage,
   type FileFailure,
+  type FileOutcome,
   FileResultKind,
   type FinishedProject,
   type FinishProjectRequest,
@@ -22,6 +21,7 @@ import {
 import { decodeRequest } from "../workers/operations/operation.js";
 import { type CallContext, callWith } from "./call.js";
 import { DatabaseHealing, FileFailedError, type FileOfCall } from "./database-healing.js";
+import { indexFileResponse } from "./index-file-response.js";
 import { fileFailure, type ParsedPath, type Parsers } from "./parsers.js";
 import { ProjectRun } from "./project-run.js";
 import { ReadOrder } from "./read-order.js";
@@ -44,7 +44,7 @@ const NOTHING_TO_REMOVE: RemovableFiles = { gonePaths: [], excludedPaths: [] };
 
 /** What a call wants of its files beside their paths. */
 type FileWish = Omit<IndexFilesRequest, "paths">;
-type StoreFile = (payload: Uint8Array) => Promise<Uint8Array>;
+type StoreFile = (payload: Uint8Array) => Promise<FileOutcome>;
 
 /** Indexes files: a parser process makes the rows of a file, the writer stores them. */
 export class Indexing {
@@ -67,12 +67,13 @@ export class Indexing {
     if (projectId === "") throw missing("project_id");
     if (filePath === "") throw missing("file_path");
     const wish = { projectId, force, isPartOfProject: false, isReconciling: reconcile };
-    const storeFile = (payload: Uint8Array) => this.#writer.write("storeFile", payload, context);
+    const storeFile = async (payload: Uint8Array) =>
+      decodeMessage<FileOutcome>(await this.#writer.write("storeFile", payload, context));
     const leave = this.#order.enter();
     try {
       return await this.#healing.run({ projectId, path: filePath, caller: "IndexFile" }, context, async () => {
-        const response = await this.#index(wish, filePath, undefined, storeFile, context);
-        return response ?? toBinary(IndexFileResponseSchema, create(IndexFileResponseSchema, { skipped: true }));
+        const outcome = await this.#index(wish, filePath, undefined, storeFile, context);
+        return indexFileResponse(outcome);
       });
     } finally {
       leave();
@@ -220,17 +221,14 @@ export class Indexing {
     const file: FileOfCall = { projectId: wish.projectId, path, caller: "IndexProject" };
     let first: ParsedPath | undefined = parsed;
     try {
-      const response = await this.#healing.run(file, context, () => {
+      const outcome = await this.#healing.run(file, context, () => {
         const known = first;
         first = undefined;
         return this.#index(wish, path, known, (payload) => batcher.store(payload), context);
       });
-      if (response === null) return run.skipped(path);
-      if (response.length === 0) return run.unchanged(path);
-      const done = fromBinary(IndexFileResponseSchema, response);
-      // It was one of the project's files when it was indexed last.
-      if (done.removed) run.skipped(path);
-      else run.indexed(done);
+      // What was removed was one of the project's files when it was indexed last.
+      if (outcome === null || outcome.kind === "removed") run.skipped(path);
+      else run.indexed(outcome);
     } catch (error) {
       if (!(error instanceof FileFailedError)) throw error;
       run.failed(path, error.type, error.message);
@@ -239,8 +237,7 @@ export class Indexing {
 
   /**
    * Stores what was read of a file, `first` or what is read now, and reads it again when somebody else's newer read was quicker.
-   * Resolves with the encoded `IndexFileResponse`, which is left empty for an unchanged file of a project without a problem, or with null for
-   * what is none of the project's files.
+   * Resolves with null for what is none of the project's files.
    */
   async #index(
     wish: FileWish,
@@ -248,7 +245,7 @@ export class Indexing {
     first: ParsedPath | undefined,
     storeFile: StoreFile,
     context: CallContext,
-  ): Promise<Uint8Array | null> {
+  ): Promise<FileOutcome | null> {
     for (let known = first; ; known = undefined) {
       const parsed = known ?? (await this.#parsers.parseOne(wish, path, context));
       const { kind, payload, readMs } = parsed;
@@ -259,17 +256,19 @@ export class Indexing {
         case FileResultKind.REFUSED:
           throw DriverError.fromJSON(decodeMessage<SerializedDriverError>(payload));
         case FileResultKind.UNCHANGED:
-          if (await this.#order.confirm(file, readMs)) return payload;
+          if (await this.#order.confirm(file, readMs)) {
+            return payload.length === 0 ? unchanged(path) : decodeMessage<FileOutcome>(payload);
+          }
           break;
         case FileResultKind.STORE: {
-          const response = await this.#order.store(file, readMs, () => storeFile(payload));
-          if (response !== null) return response;
+          const outcome = await this.#order.store(file, readMs, () => storeFile(payload));
+          if (outcome !== null) return outcome;
           break;
         }
         case FileResultKind.GONE: {
           const removeFile = () => this.#writer.write("removeFile", payload, context);
-          const response = await this.#order.store(file, readMs, removeFile);
-          if (response !== null) return response;
+          const outcome = await this.#order.store(file, readMs, removeFile);
+          if (outcome !== null) return decodeMessage<FileOutcome>(outcome);
           break;
         }
         case FileResultKind.FAILURE: {
@@ -283,6 +282,12 @@ export class Indexing {
       }
     }
   }
+}
+
+/** The outcome for a file of a project of which there is nothing else to say. */
+function unchanged(relativePath: string): FileOutcome {
+  const unknown = { fileId: 0, language: null, lines: 0, counts: null, problems: [] };
+  return { kind: "unchanged", relativePath, ...unknown, commitSeq: 0n };
 }
 
 /** A file of one project: projects may overlap. */

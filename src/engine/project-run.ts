@@ -2,13 +2,13 @@ import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import {
   type IndexFailureSchema,
-  type IndexFileResponse,
   IndexPhase,
   IndexProgressSchema,
   IndexProjectResponseSchema,
   RowCountsSchema,
 } from "../../gen/code_analysis/driver/v1/index_pb.js";
 import { monotonicMs } from "../observability/clock.js";
+import type { FileOutcome } from "../workers/index-messages.js";
 
 /** What one `IndexProject` call has done so far, and the messages that tell its client. */
 export class ProjectRun {
@@ -37,31 +37,25 @@ export class ProjectRun {
     this.#progress.filesDeleted += BigInt(files);
   }
 
-  /** The rows of a file were up to date, and there is nothing else to tell of it. */
-  unchanged(filePath: string): void {
-    this.#done(filePath);
-    this.#progress.filesUnchanged++;
-  }
-
   /** So many edges between files were written. */
   connected(crossReferences: number): void {
     this.#counts.crossReferences += BigInt(crossReferences);
   }
 
   /** A file is done: its rows are stored, or were up to date. */
-  indexed(response: IndexFileResponse): void {
-    this.#done(response.filePath);
-    if (response.unchanged) this.#progress.filesUnchanged++;
-    else this.#count(response);
-    const { problems } = response;
+  indexed(outcome: FileOutcome): void {
+    const { kind, relativePath, problems } = outcome;
+    this.#done(relativePath);
+    if (kind === "unchanged") this.#progress.filesUnchanged++;
+    else this.#count(outcome);
     if (problems.length > 0) this.#filesWithProblems++;
-    for (const { errorType, message, line } of problems) {
+    for (const { type, message, line } of problems) {
       this.#failures.push({
-        filePath: response.filePath,
-        errorType,
+        filePath: relativePath,
+        errorType: type,
         message,
         isIndexed: true,
-        ...(line !== undefined && { line }),
+        ...(line !== null && { line }),
       });
     }
   }
@@ -97,18 +91,18 @@ export class ProjectRun {
     return this.#message({ summary });
   }
 
-  #count({ language, counts }: IndexFileResponse): void {
+  #count({ language, counts }: FileOutcome): void {
     this.#progress.filesIndexed++;
-    const name = language === "" ? "text" : language;
+    const name = language ?? "text";
     this.#filesByLanguage[name] = (this.#filesByLanguage[name] ?? 0n) + 1n;
-    if (counts === undefined) return;
-    this.#counts.classes += counts.classes;
-    this.#counts.methods += counts.methods;
-    this.#counts.functions += counts.functions;
-    this.#counts.imports += counts.imports;
-    this.#counts.usages += counts.usages;
-    this.#counts.content += counts.content;
-    this.#counts.crossReferences += counts.crossReferences;
+    if (counts === null) return;
+    this.#counts.classes += BigInt(counts.classes);
+    this.#counts.methods += BigInt(counts.methods);
+    this.#counts.functions += BigInt(counts.functions);
+    this.#counts.imports += BigInt(counts.imports);
+    this.#counts.usages += BigInt(counts.usages);
+    this.#counts.content += BigInt(counts.content);
+    this.#counts.crossReferences += BigInt(counts.crossReferences);
   }
 
   #done(filePath: string): void {

@@ -1,4 +1,4 @@
-import { decodeMessage, encodeMessage } from "../workers/index-messages.js";
+import { decodeMessage, encodeMessage, type FileOutcome } from "../workers/index-messages.js";
 
 /** Files that are stored in one commit at most. */
 const MAX_FILES = 64;
@@ -12,7 +12,7 @@ export type Write = (operation: "storeFile" | "storeFiles", request: Uint8Array)
 
 interface WaitingFile {
   readonly payload: Uint8Array;
-  readonly resolve: (response: Uint8Array | Promise<Uint8Array>) => void;
+  readonly resolve: (outcome: FileOutcome | Promise<FileOutcome>) => void;
 }
 
 /**
@@ -29,8 +29,8 @@ export class StoreBatcher {
     this.#write = write;
   }
 
-  /** Resolves with the encoded `IndexFileResponse` once the file is on disk. */
-  store(payload: Uint8Array): Promise<Uint8Array> {
+  /** Resolves once the file is on disk. */
+  store(payload: Uint8Array): Promise<FileOutcome> {
     return new Promise((resolve) => {
       this.#waiting.push({ payload, resolve });
       this.#bytes += payload.length;
@@ -51,15 +51,19 @@ export class StoreBatcher {
 
   /** All in one write; when that fails, each in one of its own, so that a file fails alone. */
   async #storeAll(files: readonly WaitingFile[]): Promise<void> {
-    let responses: Uint8Array[] = [];
+    let outcomes: FileOutcome[] = [];
     try {
       const request = encodeMessage(files.map(({ payload }) => payload));
-      responses = decodeMessage<Uint8Array[]>(await this.#write("storeFiles", request));
+      outcomes = decodeMessage<FileOutcome[]>(await this.#write("storeFiles", request));
     } catch {
       // Whatever it was, each file meets it again by itself, or does not.
     }
     for (const [index, { payload, resolve }] of files.entries()) {
-      resolve(responses[index] ?? this.#write("storeFile", payload));
+      resolve(outcomes[index] ?? this.#storeAlone(payload));
     }
+  }
+
+  async #storeAlone(payload: Uint8Array): Promise<FileOutcome> {
+    return decodeMessage<FileOutcome>(await this.#write("storeFile", payload));
   }
 }

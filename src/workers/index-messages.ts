@@ -1,6 +1,7 @@
 import { deserialize, serialize } from "node:v8";
 import type { SerializedDriverError } from "../errors.js";
 import type { IndexingErrorType } from "../indexer/entities.js";
+import type { RowCounts, StoredProblem } from "../indexer/store.js";
 import type { StoredFileInput } from "../indexer/stored-file.js";
 
 /** Asks a parser process for files of a project. */
@@ -81,9 +82,26 @@ export interface FileFailure {
   readonly error: SerializedDriverError;
 }
 
+/** What became of a file that was to be indexed. */
+export interface FileOutcome {
+  readonly kind: "stored" | "unchanged" | "removed";
+  /** From the root directory of the project, divided by `/`. */
+  readonly relativePath: string;
+  /** `files.id`; 0 when the file is not in the index. */
+  readonly fileId: number;
+  /** Null for a file that is stored as text only. */
+  readonly language: string | null;
+  readonly lines: number;
+  /** The rows that it has; null when nobody wants to know. */
+  readonly counts: RowCounts | null;
+  readonly problems: readonly StoredProblem[];
+  /** Number of the commit; 0 when nothing was written. */
+  readonly commitSeq: bigint;
+}
+
 /** What a parser answers for one file: what its `payload` is. */
 export const FileResultKind = {
-  /** The stored rows are up to date: an encoded `IndexFileResponse`; nothing for one of a whole project's files without a problem. */
+  /** The stored rows are up to date: a `FileOutcome`; nothing for one of a whole project's files without a problem. */
   UNCHANGED: 0,
   /** The writer's `storeFile` takes the rest as it is. */
   STORE: 1,

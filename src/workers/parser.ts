@@ -4,14 +4,12 @@
  */
 import { hash } from "node:crypto";
 import { isAbsolute, relative, resolve, sep } from "node:path";
-import { create, toBinary } from "@bufbuild/protobuf";
-import { IndexFileResponseSchema } from "../../gen/code_analysis/driver/v1/index_pb.js";
 import { DriverError, messageOf, type Reason } from "../errors.js";
 import type { IndexingErrorType } from "../indexer/entities.js";
 import { IndexingError } from "../indexer/indexing-error.js";
 import { languageOf } from "../indexer/languages/registry.js";
 import { parseSource } from "../indexer/parse.js";
-import { createFileStore, type FileStore, type IndexedFile } from "../indexer/store.js";
+import { createFileStore, type FileStore } from "../indexer/store.js";
 import { monotonicMs } from "../observability/clock.js";
 import {
   assertPath,
@@ -31,6 +29,7 @@ import {
   encodeFileResult,
   encodeMessage,
   type FileFailure,
+  type FileOutcome,
   type FileResult,
   FileResultKind,
   type IndexFilesRequest,
@@ -40,7 +39,6 @@ import {
   type StoreFileRequest,
 } from "./index-messages.js";
 import type { DatabaseWorkerOptions } from "./reader.js";
-import { rowCountsMessage } from "./row-counts.js";
 
 /** The parser looks at the clock itself; the watchdog is for a parser that does not come back. */
 const HANG_GRACE_MS = 2_000;
@@ -232,8 +230,19 @@ async function indexBytes(
   const contentHash = hash("sha256", bytes, "hex");
   const known = index().store.findFile(projectId, file.path);
   if (!force && known?.contentHash === contentHash) {
-    const hasNews = !isPartOfProject || known.problem !== null;
-    return { kind: FileResultKind.UNCHANGED, payload: hasNews ? unchanged(known, file, isPartOfProject) : EMPTY };
+    // Nobody sees what is stored of a whole project's files, and counting takes longer than reading.
+    if (isPartOfProject && known.problem === null) return { kind: FileResultKind.UNCHANGED, payload: EMPTY };
+    const unchanged: FileOutcome = {
+      kind: "unchanged",
+      relativePath: file.relativePath,
+      fileId: known.id,
+      language: known.language,
+      lines: known.lines ?? 0,
+      counts: isPartOfProject ? null : index().store.countRows(known.id),
+      problems: known.problem === null ? [] : [known.problem],
+      commitSeq: 0n,
+    };
+    return { kind: FileResultKind.UNCHANGED, payload: encodeMessage(unchanged) };
   }
   const parsed = await parseSource(bytes, file.relativePath, {
     maxBytes: limits.maxFileBytes,
@@ -252,26 +261,6 @@ async function indexBytes(
     },
   };
   return { kind: FileResultKind.STORE, payload: encodeMessage(storeRequest) };
-}
-
-/** The encoded `IndexFileResponse` for a file whose rows are up to date. */
-function unchanged(known: IndexedFile, { relativePath }: ProjectFile, isPartOfProject: boolean): Uint8Array {
-  const { problem } = known;
-  const response = create(IndexFileResponseSchema, {
-    fileId: BigInt(known.id),
-    filePath: relativePath,
-    unchanged: true,
-    language: known.language ?? "",
-    lines: known.lines ?? 0,
-    ...(problem !== null && {
-      problems: [
-        { errorType: problem.type, message: problem.message, ...(problem.line !== null && { line: problem.line }) },
-      ],
-    }),
-    // Nobody sees those of a whole project's files, and counting takes longer than reading.
-    ...(!isPartOfProject && { counts: rowCountsMessage(index().store.countRows(known.id)) }),
-  });
-  return toBinary(IndexFileResponseSchema, response);
 }
 
 function scanProject({ request }: WorkerCall): Buffer {

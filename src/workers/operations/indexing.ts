@@ -1,6 +1,4 @@
 import { resolve } from "node:path";
-import { create, toBinary } from "@bufbuild/protobuf";
-import { IndexFileResponseSchema } from "../../../gen/code_analysis/driver/v1/index_pb.js";
 import { createEdgeResolver, type EdgeResolver } from "../../indexer/cross-references.js";
 import { createFailureStore } from "../../indexer/failure-store.js";
 import { createFileStore, type FileChange, type FileStore } from "../../indexer/store.js";
@@ -11,12 +9,12 @@ import {
   decodeMessage,
   encodeMessage,
   type FileFailure,
+  type FileOutcome,
   type FinishedProject,
   type FinishProjectRequest,
   type RemoveFileRequest,
   type StoreFileRequest,
 } from "../index-messages.js";
-import { rowCountsMessage } from "../row-counts.js";
 import type { WriterSession } from "../writer-session.js";
 import type { ExclusiveOperation, WriteOperation } from "./operation.js";
 
@@ -48,12 +46,14 @@ function indexWriterOf(session: WriterSession): IndexWriter {
   return writer;
 }
 
-/** Stores what parsers made of some files, all or none: encoded `StoreFileRequest`s; answers what `storeFile` does for each. */
+/** Stores what parsers made of some files, all or none: encoded `StoreFileRequest`s; answers the `FileOutcome` of each. */
 export const storeFiles: WriteOperation = (session, bytes) =>
-  encodeMessage(decodeMessage<Uint8Array[]>(bytes).map((request) => storeFile(session, request)));
+  encodeMessage(decodeMessage<Uint8Array[]>(bytes).map((request) => storeOne(session, request)));
 
-/** Stores what a parser made of a file (`StoreFileRequest`); answers an encoded `IndexFileResponse`. */
-export const storeFile: WriteOperation = (session, bytes) => {
+/** Stores what a parser made of a file (`StoreFileRequest`); answers a `FileOutcome`. */
+export const storeFile: WriteOperation = (session, bytes) => encodeMessage(storeOne(session, bytes));
+
+function storeOne(session: WriterSession, bytes: Uint8Array): FileOutcome {
   const { file, isPartOfProject } = decodeMessage<StoreFileRequest>(bytes);
   const { projectId, parsed } = file;
   const { store, edges, unresolved } = indexWriterOf(session);
@@ -68,28 +68,29 @@ export const storeFile: WriteOperation = (session, bytes) => {
   } else {
     edges.resolve(projectId, [change]);
   }
-  const counts = isPartOfProject ? change.counts : store.countRows(change.fileId);
-  const response = create(IndexFileResponseSchema, {
-    fileId: BigInt(change.fileId),
-    filePath: file.relativePath,
-    language: parsed.language ?? "",
+  return {
+    kind: "stored",
+    relativePath: file.relativePath,
+    fileId: change.fileId,
+    language: parsed.language,
     lines: parsed.lineCount,
-    counts: rowCountsMessage(counts),
-    problems: parsed.problems.map(({ type, message, line }) => ({ errorType: type, message, line })),
+    counts: isPartOfProject ? change.counts : store.countRows(change.fileId),
+    problems: parsed.problems,
     commitSeq: session.commitSeq,
-  });
-  return toBinary(IndexFileResponseSchema, response);
-};
+  };
+}
 
-/** Removes the rows of a file (`RemoveFileRequest`); answers an encoded `IndexFileResponse`. */
+/** Removes the rows of a file (`RemoveFileRequest`); answers a `FileOutcome`. */
 export const removeFile: WriteOperation = (session, bytes) => {
   const { projectId, path, relativePath } = decodeMessage<RemoveFileRequest>(bytes);
   const { store, edges } = indexWriterOf(session);
   const change = store.removeFile(projectId, path);
   if (change === null) store.clearFailure(projectId, path);
   else edges.resolve(projectId, [change]);
-  const response = { filePath: relativePath, removed: true, commitSeq: session.commitSeq };
-  return toBinary(IndexFileResponseSchema, create(IndexFileResponseSchema, response));
+  const { commitSeq } = session;
+  const nothing = { fileId: 0, language: null, lines: 0, counts: null, problems: [] };
+  const removed: FileOutcome = { kind: "removed", relativePath, ...nothing, commitSeq };
+  return encodeMessage(removed);
 };
 
 /** Stores why a file could not be indexed (`FileFailure`), under its absolute path. */

@@ -21,12 +21,20 @@ const REASON_OF_CODE: Readonly<Record<string, Reason>> = {
   SQLITE_BUSY: "DATABASE_BUSY",
   SQLITE_LOCKED: "DATABASE_BUSY",
   SQLITE_CORRUPT: "DATABASE_CORRUPT",
+  // What a virtual table keeps in its own tables does not fit. Rows of the content that were changed without those of a full-text
+  // index do that, and SQLite finds the file itself in order.
+  SQLITE_CORRUPT_VTAB: "SQL_ERROR",
   SQLITE_NOTADB: "DATABASE_CORRUPT",
   SQLITE_READONLY: "DATABASE_READ_ONLY",
   SQLITE_IOERR: "INTERNAL",
   SQLITE_CANTOPEN: "INTERNAL",
   SQLITE_NOMEM: "LIMIT_EXCEEDED",
   SQLITE_INTERRUPT: "CANCELLED",
+};
+
+const HINT_OF_CODE: Readonly<Record<string, string>> = {
+  SQLITE_CORRUPT_VTAB:
+    "A full-text index does not fit the rows that it was made from; `config_cli doctor --fix` makes it anew, also beside a running driver.",
 };
 
 const HINT_OF_REASON: Partial<Record<Reason, string>> = {
@@ -62,7 +70,7 @@ const PARAMETER_MISMATCH = /^(Too few|Too many|Missing named) parameter/;
 export function fromSqliteError(error: unknown): DriverError {
   if (isSqliteError(error)) {
     const reason = REASON_OF_CODE[error.code] ?? REASON_OF_CODE[primaryCode(error.code)] ?? "SQL_ERROR";
-    const hint = HINT_OF_REASON[reason];
+    const hint = HINT_OF_CODE[error.code] ?? HINT_OF_REASON[reason];
     return new DriverError(reason, error.message, {
       sqliteCode: error.code,
       cause: error,

@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
 import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
+import { DriverError } from "../../src/errors.js";
+import { wantedModel } from "../../src/schema/built-in-schema.js";
+import { fix } from "../../src/schema/doctor.js";
 import { openConnection } from "../../src/sqlite/connection.js";
 import { ensureTable, reason, sqlValue, TestEngine, useEngines, within } from "../support/engine.js";
 import { until, workerPids } from "../support/processes.js";
@@ -252,6 +255,34 @@ describe("a damaged database", () => {
     await assert.rejects(async () => {
       for await (const _ of test.stream("query", { sql: "SELECT x FROM t" }));
     }, reason("DATABASE_CORRUPT"));
+    await test.stop();
+  });
+});
+
+describe("a full-text index that does not fit its rows", () => {
+  it("fails the reads that meet it and says what heals it, and the driver goes on serving", async () => {
+    const test = await TestEngine.start();
+    await test.sql("CREATE TABLE text(id INTEGER PRIMARY KEY, x)");
+    await test.sql("CREATE VIRTUAL TABLE text_index USING fts5(x, content = text, content_rowid = id)");
+    await test.sql("INSERT INTO text VALUES (1, 'gamma')");
+    await test.sql("INSERT INTO text_index(rowid, x) VALUES (1, 'gamma')");
+    await test.sql("DELETE FROM text");
+    const sql = "SELECT x FROM text_index WHERE text_index MATCH 'gamma'";
+    const isExplained = (error: unknown) => {
+      const { hint = "", reason, sqliteCode } = DriverError.from(error);
+      assert.deepEqual({ reason, sqliteCode }, { reason: "SQL_ERROR", sqliteCode: "SQLITE_CORRUPT_VTAB" });
+      assert.match(hint, /config_cli doctor --fix/);
+      return true;
+    };
+    await assert.rejects(test.sql(sql), isExplained);
+    await assert.rejects(test.stream("query", { sql }).next(), isExplained);
+    await assert.rejects(test.call("executeBatch", { statements: [{ sql }] }), isExplained);
+    assert.deepEqual(test.engine.health.status, { isServing: true, detail: "serving" });
+
+    const connection = openConnection(test.databasePath, { role: "writer" });
+    fix(connection, wantedModel());
+    connection.close();
+    assert.deepEqual(await test.values(sql), []);
     await test.stop();
   });
 });

@@ -36,7 +36,8 @@ export enum ErrorReason {
   INVALID_REQUEST = 1,
 
   /**
-   * INVALID_ARGUMENT: SQLite does not accept the statement: syntax, unknown table or column, wrong number of parameters.
+   * INVALID_ARGUMENT: SQLite does not accept the statement: syntax, unknown table or column, wrong number of parameters. With
+   * `sqlite_code` SQLITE_CORRUPT_VTAB, a full-text index does not fit the rows that it was made from.
    *
    * @generated from enum value: ERROR_REASON_SQL_ERROR = 2;
    */

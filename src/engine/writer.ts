@@ -439,6 +439,6 @@ function diedInTransaction(cause?: WorkerLostError): DriverError {
 
 function outcomeUnknown(message: string): DriverError {
   return new DriverError("COMMIT_OUTCOME_UNKNOWN", message, {
-    hint: "When the driver takes writes again, look whether it is there; send writes with a request_id to make them repeatable.",
+    hint: "When the driver takes writes again, look whether this one is there; send writes with a request_id to make them repeatable.",
   });
 }

@@ -1,4 +1,6 @@
+import { once } from "node:events";
 import type { Duplex } from "node:stream";
+import { setImmediate as nextTurn } from "node:timers/promises";
 
 /**
  * Frames over a byte stream between the main process and a worker process:
@@ -109,6 +111,15 @@ export class Channel {
     }
     if (firstSmall < parts.length) this.#stream.write(Buffer.concat(parts.slice(firstSmall)));
     this.#stream.uncork();
+  }
+
+  /** Resolves when the operating system has taken what was sent, and what had come by now is received. */
+  async exchange(): Promise<void> {
+    this.flush();
+    // The first turn may be the rest of one that looked for input before it came.
+    await nextTurn();
+    await nextTurn();
+    if (this.#stream.writableNeedDrain) await once(this.#stream, "drain");
   }
 
   /** Hands over now what was received; for the time when no turn must be waited for, because the other end is gone. */

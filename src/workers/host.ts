@@ -93,6 +93,11 @@ export class WorkerHost {
   flush(): void {
     this.#channel.flush();
   }
+
+  /** Lets frames in and out; for a worker that computes for long. Resolves when what was sent has left and what came is heard. */
+  giveWay(): Promise<void> {
+    return this.#channel.exchange();
+  }
 }
 
 /**

@@ -117,7 +117,7 @@ async function indexFiles(call: WorkerCall): Promise<void> {
   };
   let parts: Uint8Array[] = [];
   for (const [item, path] of request.paths.entries()) {
-    if (cancelled.has(call.id)) break;
+    if (!(await isStillWanted(call))) break;
     host.begin(call.id, item);
     host.guard.enter(call.id, monotonicMs() + limits.maxParseMs + HANG_GRACE_MS);
     let result: FileResult;
@@ -133,11 +133,15 @@ async function indexFiles(call: WorkerCall): Promise<void> {
     await creditFor(call.id);
     if (cancelled.has(call.id)) break;
     host.message(call.id, ...parts);
-    // The next file may occupy this thread for long; what is done must not wait for it.
-    host.flush();
     parts = [];
   }
   host.end(call.id);
+}
+
+/** Asked before what may occupy this thread for long: what is done leaves meanwhile, and who is gone is heard. */
+async function isStillWanted({ id }: WorkerCall): Promise<boolean> {
+  await host.giveWay();
+  return !cancelled.has(id);
 }
 
 /** Waits until the main process can take one more message. */

@@ -20,7 +20,7 @@ describe("A parser that hangs", function () {
   it("costs one file, which keeps its last good rows; the others of the run are indexed, and the driver goes on", async () => {
     for (const name of ["a", "b", "c", "d"]) write(`${name}.py`, `def ${name}(): pass\n`);
     const driver = await DriverProcess.start(inFolder(), {
-      args: ["--parsers", "1", "--file-timeout", "100ms"],
+      args: ["--parsers", "1", "--file-timeout", "1s"],
       wrapper: ["env", `HANG_ON=${HANG_ON}`, `NODE_OPTIONS=--import=${HANGING_PARSER}`],
     });
     await driver.register(inFolder("source"));

@@ -1,4 +1,3 @@
-import type { Metadata } from "@grpc/grpc-js";
 import type { Config } from "../config/config.js";
 import { DriverError } from "../errors.js";
 import type { Logger } from "../observability/logger.js";
@@ -36,10 +35,10 @@ export function createAuthenticator(
       certificateWriters: rules[index]?.usesTls ? config.tlsWriters : undefined,
     });
   }
-  return (metadata, listener, certificate) => {
+  return (authorization, listener, certificate) => {
     const ofListener = rulesOf.get(listener);
     if (ofListener === undefined) throw new DriverError("INTERNAL", "A call came through an unknown listener.");
-    return authenticate(ofListener, { token: bearerToken(metadata), certificate });
+    return authenticate(ofListener, { token: bearerToken(authorization), certificate });
   };
 }
 
@@ -52,7 +51,6 @@ function tokensOf({ readTokenFile, token, tokenFile }: Config, logger: Logger): 
   };
 }
 
-function bearerToken(metadata: Metadata): string | undefined {
-  const [value] = metadata.get("authorization");
-  return typeof value === "string" && value.startsWith(BEARER) ? value.slice(BEARER.length) : undefined;
+function bearerToken(authorization: string | undefined): string | undefined {
+  return authorization?.startsWith(BEARER) ? authorization.slice(BEARER.length) : undefined;
 }

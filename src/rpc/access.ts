@@ -1,7 +1,9 @@
+import { randomBytes } from "node:crypto";
+import type { IncomingHttpHeaders } from "node:http2";
 import type { PeerCertificate } from "node:tls";
 import type { Metadata } from "@grpc/grpc-js";
 import type { MethodName, Role } from "../engine/call.js";
-import { DriverError } from "../errors.js";
+import { DriverError, draining } from "../errors.js";
 import type { Listener } from "./listener.js";
 
 /**
@@ -10,7 +12,8 @@ import type { Listener } from "./listener.js";
  * @throws DriverError `UNAUTHENTICATED`
  */
 export type Authenticate = (
-  metadata: Metadata,
+  /** The header of this name, https://www.rfc-editor.org/rfc/rfc6750#section-2.1. */
+  authorization: string | undefined,
   listener: Listener,
   /** What the client has shown in the TLS handshake, verified. */
   certificate: () => PeerCertificate | undefined,
@@ -61,4 +64,26 @@ export function assertAccess(path: string, access: Access, role: Role): void {
       hint: "Use a token or an address that may write.",
     });
   }
+}
+
+/**
+ * Metadata that carries the role from `pinRole` to `roleOf`. No client knows this name: in the moment between the binding of a socket
+ * and the gate in front of it, a header of a known name would be believed.
+ */
+const ROLE_KEY = `driver-role-${randomBytes(16).toString("hex")}`;
+
+/** Notes what the caller may do, which its headers have told, for the time when its request has arrived. */
+export function pinRole(headers: IncomingHttpHeaders, role: Role): void {
+  headers[ROLE_KEY] = role;
+}
+
+/**
+ * What the caller may do.
+ *
+ * @throws DriverError `DRAINING` for a call that came before there was a gate to pass
+ */
+export function roleOf(metadata: Metadata): Role {
+  const [role] = metadata.get(ROLE_KEY);
+  if (role === "read-only" || role === "read-write") return role;
+  throw draining("The driver is starting.");
 }

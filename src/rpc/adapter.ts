@@ -6,6 +6,7 @@ import type {
   ServerWritableStream,
 } from "@grpc/grpc-js";
 import { assertNever, DriverError } from "../errors.js";
+import type { Interrupt } from "./open-calls.js";
 import { ServedCall, type ServedMethod } from "./served-call.js";
 import type { BidiStreamHandler, Handler, ServerStreamHandler, UnaryHandler } from "./service-definition.js";
 import { toGrpcStatus } from "./status.js";
@@ -57,22 +58,31 @@ function adaptBidiStream({ run }: BidiStreamHandler, method: ServedMethod): Bidi
   return async (call) => {
     const served = new ServedCall(call, method);
     // The answers may go on when the requests have ended, so the end of these must not destroy the call.
-    await answer(call, served, () => run(call.iterator({ destroyOnReturn: false }), served));
+    const interrupt = (error: DriverError) => fail(call, served, error);
+    await answer(call, served, () => run(call.iterator({ destroyOnReturn: false }), served), interrupt);
   };
 }
 
-async function answer(call: AnswerStream, served: ServedCall, open: () => AsyncIterable<Uint8Array>): Promise<void> {
+async function answer(
+  call: AnswerStream,
+  served: ServedCall,
+  open: () => AsyncIterable<Uint8Array>,
+  interrupt?: Interrupt,
+): Promise<void> {
   try {
-    served.admit();
+    served.admit(interrupt);
     for await (const message of open()) {
       if (served.signal.aborted) return;
       await write(call, message, served.signal);
     }
     if (served.end()) call.end();
   } catch (thrown) {
-    const error = DriverError.from(thrown);
-    if (served.end(error)) call.emit("error", toGrpcStatus(error));
+    fail(call, served, DriverError.from(thrown));
   }
+}
+
+function fail(call: AnswerStream, served: ServedCall, error: DriverError): void {
+  if (served.end(error)) call.emit("error", toGrpcStatus(error));
 }
 
 /**

@@ -1,7 +1,8 @@
 import { lstat, rm } from "node:fs/promises";
-import { connect } from "node:net";
+import { connect, type Server as NetServer, type Socket } from "node:net";
+import { type PeerCertificate, TLSSocket } from "node:tls";
 import { codeOf, DriverError, messageOf } from "../errors.js";
-import { type Address, isLoopback } from "../security/listen-policy.js";
+import { type Address, formatAddress, isLoopback } from "../security/listen-policy.js";
 
 /** PEM files for TLS, as bytes. */
 export interface TlsOptions {
@@ -71,6 +72,27 @@ export async function bindPrivately<T>(bind: () => Promise<T>): Promise<T> {
   } finally {
     process.umask(umask);
   }
+}
+
+/**
+ * Where a name leads, the system decides, `localhost` too.
+ *
+ * @throws DriverError `INVALID_REQUEST` when `server` is bound to more than the loopback address that `listener` was taken for
+ */
+export function assertBoundToLoopback(listener: Listener, server: NetServer): void {
+  const address = server.address();
+  if (listener.kind === "unix" || !listener.isLoopback || typeof address !== "object" || address === null) return;
+  if (isLoopback({ kind: "tcp", host: address.address, port: address.port })) return;
+  throw new DriverError(
+    "INVALID_REQUEST",
+    `${formatAddress(listener)} is ${address.address} here, which can be reached from other machines.`,
+    { hint: "Listen on 127.0.0.1 or on a unix socket.", field: "listen" },
+  );
+}
+
+/** What the client has shown in the TLS handshake, verified; undefined when that asked for nothing. */
+export function peerCertificate(socket: Socket | undefined): PeerCertificate | undefined {
+  return socket instanceof TLSSocket && socket.authorized ? socket.getPeerCertificate() : undefined;
 }
 
 function isAnswered(path: string): Promise<boolean> {

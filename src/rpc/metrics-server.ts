@@ -1,12 +1,18 @@
 import { once } from "node:events";
 import { createServer as createHttpServer, type IncomingMessage, type RequestListener, type Server } from "node:http";
 import { createServer as createHttpsServer } from "node:https";
-import { type PeerCertificate, type SecureContextOptions, TLSSocket, Server as TlsServer } from "node:tls";
-import { Metadata } from "@grpc/grpc-js";
+import { type SecureContextOptions, Server as TlsServer } from "node:tls";
 import { DriverError, messageOf } from "../errors.js";
 import { formatAddress } from "../security/listen-policy.js";
 import type { Authenticate } from "./access.js";
-import { bindPrivately, type Listener, removeStaleSocket, type TlsOptions } from "./listener.js";
+import {
+  assertBoundToLoopback,
+  bindPrivately,
+  type Listener,
+  peerCertificate,
+  removeStaleSocket,
+  type TlsOptions,
+} from "./listener.js";
 
 /** What is served: metrics in a text format. */
 export interface MetricsSource {
@@ -28,7 +34,7 @@ const PATH = "/metrics";
 /**
  * Serves `source` over HTTP at `/metrics`, to who may call the driver on such a listener: the same token, the same TLS.
  *
- * @throws DriverError `INVALID_REQUEST` when the listener cannot be bound.
+ * @throws DriverError `INVALID_REQUEST` when the listener cannot be bound, or would carry plain text to other machines.
  */
 export async function serveMetrics(
   listener: Listener,
@@ -38,7 +44,7 @@ export async function serveMetrics(
   const server = createServer(listener, async (request, response) => {
     const answer = await answerTo(
       request,
-      () => authenticate(authorization(request), listener, () => certificate(request)),
+      () => authenticate(request.headers.authorization, listener, () => peerCertificate(request.socket)),
       source,
     );
     response.writeHead(answer.status, { "content-type": answer.contentType }).end(answer.text);
@@ -48,6 +54,12 @@ export async function serveMetrics(
     await bindPrivately(() => listen(server, listener, { path: listener.path }));
   } else {
     await listen(server, listener, { host: listener.host, port: listener.port });
+    try {
+      assertBoundToLoopback(listener, server);
+    } catch (error) {
+      server.close();
+      throw error;
+    }
   }
   const bound = server.address();
   const address =
@@ -85,17 +97,6 @@ async function answerTo(request: IncomingMessage, authorize: () => void, source:
 
 function plain(status: number, sentence: string): Answer {
   return { status, contentType: "text/plain; charset=utf-8", text: `${sentence}\n` };
-}
-
-/** The header as gRPC has it, so that one function decides for both. */
-function authorization({ headers }: IncomingMessage): Metadata {
-  const metadata = new Metadata();
-  if (headers.authorization !== undefined) metadata.set("authorization", headers.authorization);
-  return metadata;
-}
-
-function certificate({ socket }: IncomingMessage): PeerCertificate | undefined {
-  return socket instanceof TLSSocket ? socket.getPeerCertificate() : undefined;
 }
 
 function createServer(listener: Listener, handler: RequestListener): Server {

@@ -1,12 +1,11 @@
-import type { PeerCertificate } from "node:tls";
 import { type Metadata, status } from "@grpc/grpc-js";
 import type { CallContext, Role } from "../engine/call.js";
 import { DriverError } from "../errors.js";
 import { monotonicMs } from "../observability/clock.js";
-import { type Access, type Authenticate, assertAccess } from "./access.js";
+import { type Access, roleOf } from "./access.js";
 import { deadlineOf } from "./deadline.js";
-import type { Listener } from "./listener.js";
-import type { OpenCalls } from "./open-calls.js";
+import type { Interrupt, OpenCalls } from "./open-calls.js";
+import { REQUEST_ID_KEY, requestIdOf } from "./request-id.js";
 
 /** A call that has ended, whichever way. */
 export interface EndedCall {
@@ -16,7 +15,7 @@ export interface EndedCall {
   readonly metadata: Metadata;
   /** Names the call in logs; see `CallContext.requestId`. */
   readonly requestId: string;
-  /** From the request, which has arrived as a whole, to the answer or to its last message. */
+  /** From the request, which has arrived as a whole, to the answer or to its last message; 0 when it was refused before. */
   readonly durationMs: number;
   /** The gRPC status, https://grpc.io/docs/guides/status-codes/. */
   readonly code: status;
@@ -31,8 +30,6 @@ export type CallObserver = (call: EndedCall) => void;
 export interface ServedMethod {
   readonly path: string;
   readonly access: Access;
-  readonly listener: Listener;
-  readonly authenticate: Authenticate;
   readonly onCallEnd: CallObserver;
   readonly openCalls: OpenCalls;
 }
@@ -40,19 +37,11 @@ export interface ServedMethod {
 /** What the calls of all kinds have in common. */
 interface SurfaceCall {
   readonly metadata: Metadata;
-  getAuthContext(): { readonly sslPeerCertificate?: PeerCertificate };
   once(event: "cancelled", listener: () => void): unknown;
 }
 
 /** Timers may fire that much before the time they were set to, since they count whole milliseconds. */
 const TIMER_TOLERANCE_MS = 1;
-
-/** Metadata in which a client may name its call, so that it can be found in the driver's log. */
-const REQUEST_ID_KEY = "x-request-id";
-/** Long enough for a UUID or a trace id; nothing in it can break a line of a log. */
-const REQUEST_ID = /^[\x21-\x7e]{1,128}$/;
-/** Calls that were given a name by the driver. */
-let namedCalls = 0;
 
 /** One call, from its request to its one end: an answer, an error, or the client going away. */
 export class ServedCall implements CallContext, EndedCall {
@@ -62,17 +51,15 @@ export class ServedCall implements CallContext, EndedCall {
   code: status = status.OK;
   durationMs = 0;
   error: DriverError | undefined;
-  readonly #call: SurfaceCall;
   readonly #method: ServedMethod;
   readonly #startedMs = monotonicMs();
   #requestId: string | undefined;
-  #isOpen = false;
+  #leave: (() => void) | undefined;
   #hasEnded = false;
   #cancelReason: DriverError | undefined;
   #controller: AbortController | undefined;
 
   constructor(call: SurfaceCall, method: ServedMethod) {
-    this.#call = call;
     this.#method = method;
     this.metadata = call.metadata;
     this.deadlineMs = deadlineOf(call.metadata);
@@ -86,10 +73,7 @@ export class ServedCall implements CallContext, EndedCall {
 
   /** Made when it is asked for: most calls are never logged. */
   get requestId(): string {
-    if (this.#requestId === undefined) {
-      const [sent] = this.metadata.get(REQUEST_ID_KEY);
-      this.#requestId = typeof sent === "string" && REQUEST_ID.test(sent) ? sent : `${process.pid}-${++namedCalls}`;
-    }
+    this.#requestId ??= requestIdOf(this.metadata.get(REQUEST_ID_KEY)[0]);
     return this.#requestId;
   }
 
@@ -103,17 +87,16 @@ export class ServedCall implements CallContext, EndedCall {
   }
 
   /**
-   * Lets the call in. What anyone may ask, how the driver is, is answered to the end.
+   * Lets a call in that has passed the gate. What anyone may ask, how the driver is, is answered to the end.
    *
-   * @throws DriverError `UNAUTHENTICATED`, `ROLE_NOT_ALLOWED`, `DRAINING`
+   * @param interrupt - See `OpenCalls`.
+   * @throws DriverError `DRAINING`
    */
-  admit(): void {
-    const { access, authenticate, listener, openCalls, path } = this.#method;
+  admit(interrupt?: Interrupt): void {
+    const { access, openCalls } = this.#method;
     if (access === "anyone") return;
-    this.role = authenticate(this.metadata, listener, () => this.#call.getAuthContext().sslPeerCertificate);
-    assertAccess(path, access, this.role);
-    openCalls.begin();
-    this.#isOpen = true;
+    this.role = roleOf(this.metadata);
+    this.#leave = openCalls.begin(interrupt);
   }
 
   /** Ends the call with OK, or with `error`. False when it has ended already, so that nothing more must be sent. */
@@ -124,7 +107,7 @@ export class ServedCall implements CallContext, EndedCall {
     this.error = error;
     if (error !== undefined) this.code = status[error.status];
     this.#method.onCallEnd(this);
-    if (this.#isOpen) this.#method.openCalls.end();
+    this.#leave?.();
     return true;
   }
 

@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import { Server as NetServer } from "node:net";
 import { Server as TlsServer } from "node:tls";
 import { Server, ServerCredentials, type ServiceDefinition, type UntypedServiceImplementation } from "@grpc/grpc-js";
@@ -10,17 +11,16 @@ import { ServerReflection } from "../../gen/grpc/reflection/v1/reflection_pb.js"
 import { ServerReflection as ServerReflectionAlpha } from "../../gen/grpc/reflection/v1alpha/reflection_pb.js";
 import type { Engine } from "../engine/call.js";
 import { DriverError } from "../errors.js";
-import { type Address, formatAddress, isLoopback } from "../security/listen-policy.js";
+import { formatAddress } from "../security/listen-policy.js";
 import { ACCESS_OF_METHOD, type Access, type Authenticate } from "./access.js";
 import { adapt } from "./adapter.js";
+import { ArrivingRequests } from "./arriving-requests.js";
+import { CallGate, type GatedMethod } from "./call-gate.js";
 import { createChannelzHandlers } from "./channelz.js";
-import { pinDeadline } from "./deadline.js";
 import { createDriverHandlers } from "./driver-service.js";
 import { Health, ServingStatus } from "./health.js";
-
-import { bindPrivately, type Listener, removeStaleSocket, type TlsOptions } from "./listener.js";
+import { assertBoundToLoopback, bindPrivately, type Listener, removeStaleSocket, type TlsOptions } from "./listener.js";
 import { OpenCalls } from "./open-calls.js";
-
 import { createReflectionHandlers } from "./reflection.js";
 import type { CallObserver } from "./served-call.js";
 import { type Handler, methodDefinition, methodPath, type ServiceDescriptor } from "./service-definition.js";
@@ -33,6 +33,8 @@ export interface RpcServerOptions {
   readonly maxRequestBytes: number;
   /** The most calls open at a time on one connection; clients let further ones wait. */
   readonly maxConcurrentStreams: number;
+  /** So many bytes of requests may be arriving at a time. Default: 256 MiB. */
+  readonly maxArrivingBytes?: number;
 }
 
 /** A service, its handlers by method name in lower camel case, and what they take. */
@@ -56,9 +58,11 @@ export class RpcServer {
   readonly #services: readonly ServedService[];
   readonly #servers: Server[] = [];
   readonly #openCalls = new OpenCalls();
+  readonly #arriving: ArrivingRequests;
 
   constructor(options: RpcServerOptions) {
     this.#options = options;
+    this.#arriving = new ArrivingRequests(options.maxArrivingBytes);
     const reflection = createReflectionHandlers(
       [DriverService, HealthService, ServerReflection, ServerReflectionAlpha, Channelz],
       [file_code_analysis_driver_v1_error, file_google_rpc_error_details],
@@ -90,7 +94,7 @@ export class RpcServer {
         hint: "Give a TLS certificate and key, or listen on 127.0.0.1 or on a unix socket.",
       });
     }
-    const server = this.#createServer(listener);
+    const server = this.#createServer();
     let bound = listener;
     if (listener.kind === "unix") {
       await removeStaleSocket(listener.path);
@@ -99,10 +103,10 @@ export class RpcServer {
       bound = { ...listener, port: await bind(server, listener) };
     }
     this.#servers.push(server);
+    const gate = this.#createGate(listener);
     for (const http2Server of http2ServersOf(server)) {
-      if (listener.kind === "tcp" && listener.isLoopback) assertBoundToLoopback(listener, http2Server);
-      // The public interface of grpc-js has no place for this: interceptors come after the header was read.
-      http2Server.prependListener("stream", (_stream, headers) => pinDeadline(headers));
+      assertBoundToLoopback(listener, http2Server);
+      putInFront(gate, http2Server);
     }
     return formatAddress(bound);
   }
@@ -120,8 +124,8 @@ export class RpcServer {
   }
 
   /**
-   * Health goes NOT_SERVING, and every new call is answered DRAINING. Resolves when the calls that run have ended, or after
-   * `timeoutMs`. Connections stay open: a client whose connection is closed learns nothing, neither why nor when to come back.
+   * Health goes NOT_SERVING, and every new call is answered DRAINING, and so are streams of requests, which may never end. Resolves
+   * when the other calls that run have ended, or after `timeoutMs`. Connections stay open: a client whose connection is closed learns nothing, neither why nor when to come back.
    */
   async drain(timeoutMs: number): Promise<void> {
     this.health.setStatus(ServingStatus.NOT_SERVING);
@@ -135,9 +139,22 @@ export class RpcServer {
     await Promise.all(this.#servers.map((server) => shutDown(server, graceMs)));
   }
 
+  #createGate(listener: Listener): CallGate {
+    const { authenticate, onCallEnd } = this.#options;
+    const methods = new Map<string, GatedMethod>();
+    for (const { service, accessOf } of this.#services) {
+      for (const method of service.methods) {
+        const access = accessOf(method.localName);
+        const hasRequestStream = method.methodKind === "bidi_streaming";
+        if (access !== undefined) methods.set(methodPath(method), { access, hasRequestStream });
+      }
+    }
+    return new CallGate({ listener, methods, authenticate, arriving: this.#arriving, onCallEnd });
+  }
+
   /** A server for each listener, so that a call's listener is known for certain and not guessed from its peer's address. */
-  #createServer(listener: Listener): Server {
-    const { authenticate, maxConcurrentStreams, maxRequestBytes, onCallEnd } = this.#options;
+  #createServer(): Server {
+    const { maxConcurrentStreams, maxRequestBytes, onCallEnd } = this.#options;
     const server = new Server({
       "grpc.max_receive_message_length": maxRequestBytes,
       "grpc.max_concurrent_streams": maxConcurrentStreams,
@@ -145,7 +162,7 @@ export class RpcServer {
       "grpc.keepalive_timeout_ms": KEEPALIVE_TIMEOUT_MS,
       "grpc.max_connection_idle_ms": MAX_IDLE_MS,
     });
-    const shared = { listener, authenticate, onCallEnd, openCalls: this.#openCalls };
+    const shared = { onCallEnd, openCalls: this.#openCalls };
     for (const { service, handlers, accessOf } of this.#services) {
       const definition: Record<string, ServiceDefinition[string]> = {};
       const implementation: UntypedServiceImplementation = {};
@@ -210,16 +227,18 @@ function http2ServersOf(server: Server): NetServer[] {
   return bound;
 }
 
-/** Where a name leads, the system decides, `localhost` too. */
-function assertBoundToLoopback(listener: Address, http2Server: NetServer): void {
-  const address = http2Server.address();
-  if (typeof address !== "object" || address === null) return;
-  if (isLoopback({ kind: "tcp", host: address.address, port: address.port })) return;
-  throw new DriverError(
-    "INVALID_REQUEST",
-    `${formatAddress(listener)} is ${address.address} here, which can be reached from other machines.`,
-    { hint: "Listen on 127.0.0.1 or on a unix socket.", field: "listen" },
-  );
+/**
+ * Lets the gate see a call before grpc-js does. Its public interface has no place for this: an interceptor comes after the header was
+ * read, and costs every call several objects.
+ */
+function putInFront(gate: CallGate, http2Server: NetServer): void {
+  const listeners = http2Server.listeners("stream");
+  if (listeners.length === 0) throw new DriverError("INTERNAL", "This version of grpc-js has no listener for streams.");
+  http2Server.removeAllListeners("stream");
+  http2Server.on("stream", (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, ...rest: unknown[]) => {
+    if (!gate.admit(stream, headers)) return;
+    for (const listener of listeners) Reflect.apply(listener, http2Server, [stream, headers, ...rest]);
+  });
 }
 
 function shutDown(server: Server, graceMs: number): Promise<void> {

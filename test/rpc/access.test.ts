@@ -16,14 +16,13 @@ describe("access", () => {
   });
   afterEach(() => bench.close());
 
-  const authenticate = (metadata: Metadata) => {
-    const [role] = metadata.get("role");
+  const authenticate = (role: string | undefined) => {
     if (role === "read-only" || role === "read-write") return role;
     throw new DriverError("UNAUTHENTICATED", "The call has no token.");
   };
   const as = (role: string) => {
     const metadata = new Metadata();
-    metadata.set("role", role);
+    metadata.set("authorization", role);
     return metadata;
   };
   const call = (client: Client, path: string, metadata: Metadata) =>
@@ -79,7 +78,7 @@ describe("access", () => {
     const server = bench.server(
       unaryEngine(async () => EMPTY),
       {
-        authenticate: (_metadata, listener) => {
+        authenticate: (_authorization, listener) => {
           kinds.push(listener.kind);
           return "read-write";
         },

@@ -4,7 +4,10 @@ import { writeFileSync } from "node:fs";
 import { rename, stat } from "node:fs/promises";
 import { createServer } from "node:net";
 import { status } from "@grpc/grpc-js";
-import { engineOf, execute, failure, parseListener, TestBench, unaryEngine, until } from "./support.js";
+import { ServerReflection, ServerReflectionRequestSchema } from "../../gen/grpc/reflection/v1/reflection_pb.js";
+import { parseStatusDetails } from "../../src/client/errors.js";
+import { methodDefinition } from "../../src/rpc/service-definition.js";
+import { encode, engineOf, execute, failure, parseListener, TestBench, unaryEngine, until } from "./support.js";
 
 const EMPTY = new Uint8Array();
 
@@ -88,6 +91,27 @@ describe("RpcServer.stop()", () => {
     finish(EMPTY);
     await running;
     await stopped;
+  });
+
+  it("waits for no stream of requests, which its client may never end, but answers it", async () => {
+    const server = bench.server(unaryEngine(async () => EMPTY));
+    const client = bench.connect(await server.listen(parseListener(`unix:${bench.socketPath}`)));
+    const { path, requestSerialize, responseDeserialize } = methodDefinition(
+      ServerReflection.method.serverReflectionInfo,
+    );
+    const stream = client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize);
+    stream.write(encode(ServerReflectionRequestSchema, { messageRequest: { case: "listServices", value: "" } }));
+    await once(stream, "data");
+    const ended = failure(once(stream, "end"));
+    // Longer than a test may take.
+    await server.drain(600_000);
+    const error = await ended;
+    assert.equal(error.code, status.UNAVAILABLE);
+    assert.equal(parseStatusDetails(error.metadata)?.reason, "DRAINING");
+    assert.deepEqual(
+      bench.endedCalls.map((call) => call.error?.reason),
+      ["DRAINING"],
+    );
   });
 
   it("cancels what still runs when the time is up", async () => {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { ChannelCredentials, status } from "@grpc/grpc-js";
 import type { TlsOptions } from "../../src/rpc/listener.js";
+import { serveMetrics } from "../../src/rpc/metrics-server.js";
 import { certificateNames } from "../../src/security/authentication.js";
 import { fixturePath } from "../support/fixtures.js";
 import { execute, failure, parseListener, TestBench, unaryEngine } from "./support.js";
@@ -71,7 +72,7 @@ describe("a TLS listener", () => {
     const rpc = bench.server(
       unaryEngine(async () => EMPTY),
       {
-        authenticate: (_metadata, _listener, certificate) => {
+        authenticate: (_authorization, _listener, certificate) => {
           names.push(certificateNames(certificate()));
           return "read-write";
         },
@@ -108,9 +109,15 @@ describe("a listener that was taken for loopback", () => {
   it("is refused when its name leads elsewhere", async () => {
     // As if the system said of localhost that it is every address of the machine.
     const listener = { kind: "tcp", host: "0.0.0.0", port: 0, isLoopback: true } as const;
-    await assert.rejects(bench.server(unaryEngine(async () => EMPTY)).listen(listener), {
+    const refused = {
       reason: "INVALID_REQUEST",
       message: /is 0\.0\.0\.0 here, which can be reached from other machines/,
-    });
+    };
+    await assert.rejects(bench.server(unaryEngine(async () => EMPTY)).listen(listener), refused);
+    const source = { contentType: "text/plain", text: async () => "" };
+    await assert.rejects(
+      serveMetrics(listener, () => "read-write", source),
+      refused,
+    );
   });
 });

@@ -2,7 +2,14 @@ import type { Connection } from "../sqlite/connection.js";
 import { type BoundValue, createRowInserter } from "../sqlite/row-inserter.js";
 import type { DefinitionKind } from "./entities.js";
 import { familyOf } from "./languages/registry.js";
-import { commonDirectories, couldBeInOrigin, rankInOrigin, sharesPackage } from "./module-path.js";
+import {
+  commonDirectories,
+  couldBeInOrigin,
+  rankInOrigin,
+  scopeOfOrigin,
+  sharesPackage,
+  splitOrigins,
+} from "./module-path.js";
 import type { FileChange } from "./store.js";
 import type { NamedDefinition } from "./stored-file.js";
 
@@ -189,18 +196,22 @@ export function createEdgeResolver(connection: Connection): EdgeResolver {
       }
       return found;
     };
-    const findImported = (use: Use, origin: string): Candidate | null => {
-      const scope = origin.slice(origin.lastIndexOf("/") + 1);
+    const findIn = (origin: string, use: Use): Candidate | null => {
       const family = familyOf(use.language);
       const candidates = candidatesInScopes
-        .all(projectId, use.name, scope)
+        .all(projectId, use.name, scopeOfOrigin(origin))
         .filter(
           ({ type, language }) => familyOf(language) === family && (use.targetType !== "base" || type === "class"),
         );
-      const found = bestInOrigin(candidates, origin, use.path);
-      if (found !== null) return found;
+      return bestInOrigin(candidates, origin, use.path);
+    };
+    const findImported = (use: Use, origins: readonly string[]): Candidate | null => {
+      for (const origin of origins) {
+        const found = findIn(origin, use);
+        if (found !== null) return found;
+      }
       const only = findUnique(use);
-      return only !== null && sharesPackage(only.path, origin) ? only : null;
+      return only !== null && origins.some((origin) => sharesPackage(only.path, origin)) ? only : null;
     };
     return (use) => {
       if (use.origin === null) return findUnique(use);
@@ -208,7 +219,7 @@ export function createEdgeResolver(connection: Connection): EdgeResolver {
       const key = `${familyOf(use.language)} ${use.targetType} ${use.name} ${use.origin} ${directory}`;
       let found = imported.get(key);
       if (found === undefined) {
-        found = findImported(use, use.origin);
+        found = findImported(use, splitOrigins(use.origin));
         imported.set(key, found);
       }
       return found;
@@ -251,7 +262,8 @@ export function createEdgeResolver(connection: Connection): EdgeResolver {
     );
     const uses = usesOf(decisive.length > 0 ? usesOfName : importedUsesOfName, projectId, change);
     return uses.filter(
-      ({ targetType, origin }) => decisive.includes(targetType) || (origin !== null && couldBeInOrigin(path, origin)),
+      ({ targetType, origin }) =>
+        decisive.includes(targetType) || splitOrigins(origin ?? "").some((one) => couldBeInOrigin(path, one)),
     );
   }
 

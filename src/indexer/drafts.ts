@@ -12,6 +12,7 @@ export interface Draft extends Definition {
   classIndex: number | null;
   bases: string[];
   parameters: string[];
+  variables: string[];
   complexity: number;
   isAbstract: boolean;
   hasPass: boolean;

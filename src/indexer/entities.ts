@@ -23,6 +23,8 @@ export interface Definition {
   readonly bases: readonly string[];
   /** Names of all parameters in source order, without the receiver (`self`, `this`); empty for a class. */
   readonly parameters: readonly string[];
+  /** Other names that a function binds, those of the functions in it that have no name too, as far as the file calls them or on them. */
+  readonly variables: readonly string[];
   /** Cyclomatic complexity; 0 for a class. */
   readonly complexity: number;
   readonly isAbstract: boolean;
@@ -50,8 +52,10 @@ export interface Usage {
   readonly targetName: string;
   /** The enclosing class, only when the receiver is exactly `self` or `this`; else null. */
   readonly targetClass: string | null;
-  /** The receiver as written when it is a plain dotted name (`os.path` in `os.path.join()`); null for a bare call. */
+  /** The receiver as written when it is a plain dotted name (`os.path` in `os.path.join()`); else null. */
   readonly receiver: string | null;
+  /** Whether there is a receiver, plain or not; false for a bare name. */
+  readonly isMember: boolean;
   /** Index in `ParsedFile.definitions` of the innermost definition around the use; null at module level. */
   readonly callerIndex: number | null;
   /** Innermost class and function around the use, `Class.method`, `function`, `Class` or empty. */

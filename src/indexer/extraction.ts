@@ -1,10 +1,10 @@
 import type { QueryCapture } from "web-tree-sitter";
 import { type CommentRange, commentAbove } from "./doc-comments.js";
 import { arrangeDrafts, type Draft } from "./drafts.js";
-import type { Import, ParsedFile } from "./entities.js";
+import type { Definition, Import, ParsedFile, Usage } from "./entities.js";
 import type { Language } from "./languages/language.js";
 import type { SourceText } from "./source-text.js";
-import { nameStartOf, type RawUsage, resolveUsages, withoutTypeArguments } from "./usages.js";
+import { nameStartOf, type RawUsage, resolveUsages, rootOf, withoutTypeArguments } from "./usages.js";
 
 /** What the captures of one file say. */
 export type Extraction = Pick<ParsedFile, "docstring" | "definitions" | "imports" | "usages">;
@@ -88,7 +88,7 @@ export class Extractor {
     const usages = resolveUsages(this.#usages, definitions, this.#imports, this.#language);
     return {
       docstring: this.#docstring,
-      definitions,
+      definitions: withUsedVariables(definitions, usages),
       imports: this.#imports,
       usages:
         indexOf === null
@@ -132,9 +132,15 @@ export class Extractor {
         if (scope !== undefined && end > scope.foreignParametersEnd) scope.foreignParametersEnd = end;
         break;
       case "param":
-        if (draft && draft.kind !== "class" && start < scope.parametersEnd && start >= scope.foreignParametersEnd) {
+        if (!draft || draft.kind === "class") break;
+        if (start < scope.parametersEnd && start >= scope.foreignParametersEnd) {
           this.#addParameter(draft, this.#parameter(start, end));
+        } else {
+          draft.variables.push(this.#parameter(start, end));
         }
+        break;
+      case "variable":
+        if (draft && draft.kind !== "class") draft.variables.push(this.#name(start, end));
         break;
       case "base":
         if (draft?.kind === "class") draft.bases.push(this.#base(start, end));
@@ -199,6 +205,7 @@ export class Extractor {
       classIndex: isMethod ? parent.index : null,
       bases: [],
       parameters: [],
+      variables: [],
       complexity: 0,
       isAbstract: first < start && abstractMark !== undefined && abstractMark.test(this.#text.slice(first, start)),
       hasPass: false,
@@ -361,6 +368,18 @@ export class Extractor {
       }
     });
   }
+}
+
+/** Few of all variables are ever called; only these matter. */
+function withUsedVariables(definitions: readonly Definition[], usages: readonly Usage[]): Definition[] {
+  const used = new Set(usages.map(({ targetName, receiver }) => (receiver === null ? targetName : rootOf(receiver))));
+  return definitions.map((definition) => {
+    const { name, variables } = definition;
+    if (variables.length === 0) return definition;
+    // The variable that a function is the value of is its name.
+    const kept = new Set(variables.filter((variable) => variable !== name && used.has(variable)));
+    return { ...definition, variables: [...kept] };
+  });
 }
 
 function namesClass({ draft, owner }: Scope): boolean {

@@ -3,7 +3,9 @@
  *
  * An **origin** is where a use says its name comes from: the parts of a module joined by `/`. With a leading `/` it is counted
  * from the project's root (a relative import) and matches whole paths; without, it matches the end of a path, since a project's
- * root need not be the root that modules are named from (`src/`, `lib/`).
+ * root need not be the root that modules are named from (`src/`, `lib/`). With a trailing `/` it is a directory whose files
+ * have one common scope, a package of Go or Java, that holds nothing but what they define. Several, in the order in which they
+ * are tried, are joined by `|`.
  */
 
 /** File names that stand for their directory. */
@@ -35,6 +37,31 @@ function partsOfPath(relativePath: string): string[] {
   return parts;
 }
 
+/** Any of these, the first before the next. */
+export function anyOrigin(origins: readonly string[]): string {
+  return origins.join("|");
+}
+
+export function splitOrigins(origin: string): string[] {
+  return origin.split("|");
+}
+
+/** The directory of a file as a package. */
+export function originOfDirectory(relativePath: string): string {
+  return `/${relativePath.slice(0, relativePath.lastIndexOf("/") + 1)}${relativePath.includes("/") ? "" : "/"}`;
+}
+
+/** A package named with dots. */
+export function originOfPackage(name: string): string {
+  return `${name.replaceAll(".", "/")}/`;
+}
+
+/** What Go calls a package by its import path, where the package's own clause does not say otherwise: the last part, no version. */
+export function packageName(path: string): string {
+  const parts = path.split("/").filter((part) => !/^v\d+$/.test(part));
+  return parts.at(-1)?.replace(/\.v\d+$/, "") ?? path;
+}
+
 /** The origin that `module`, as the file at `importerPath` (relative to the root) writes it, stands for. */
 export function originOfModule(module: string, importerPath: string, language: string | null): string {
   const directory = importerPath.split("/").slice(0, -1);
@@ -53,7 +80,8 @@ export function originOfModule(module: string, importerPath: string, language: s
     .split(SEPARATOR_OF_LANGUAGE[language ?? ""] ?? /[./]/)
     .filter((part) => part !== "" && part !== "crate" && part !== "self" && part !== "super" && part !== "..");
   // A Go module path begins with the repository, which no file path in it repeats; the package is its last part.
-  return (language === "go" ? parts.slice(-1) : parts).join("/");
+  if (language === "go") return `${packageName(module)}/`;
+  return parts.join("/") + (language === "java" ? "/" : "");
 }
 
 function normalizeRelative(directory: readonly string[], module: string): string[] {
@@ -69,14 +97,25 @@ function normalizeRelative(directory: readonly string[], module: string): string
 /** `origin` with the parts of `member` (`Class`, `sub.module`) behind it. */
 export function extendOrigin(origin: string, member: readonly string[]): string {
   if (member.length === 0) return origin;
+  if (isPackage(origin)) return `${origin}${member.join("/")}/`;
   return origin === "" || origin === "/" ? `${origin}${member.join("/")}` : `${origin}/${member.join("/")}`;
+}
+
+/** Whether an origin is a directory; `/` alone is the module of the root. */
+function isPackage(origin: string): boolean {
+  return origin.length > 1 && origin.endsWith("/");
 }
 
 /** The parts of `origin`, and whether they are counted from the root. */
 function parseOrigin(origin: string): { isExact: boolean; parts: string[] } {
   const isExact = origin.startsWith("/");
-  const path = isExact ? origin.slice(1) : origin;
+  const path = origin.slice(isExact ? 1 : 0, isPackage(origin) ? -1 : undefined);
   return { isExact, parts: path === "" ? [] : path.split("/") };
+}
+
+/** The class that `origin` names if it names one: its last part. */
+export function scopeOfOrigin(origin: string): string {
+  return parseOrigin(origin).parts.at(-1) ?? "";
 }
 
 function matchesParts(parts: readonly string[], wanted: readonly string[], isExact: boolean): boolean {
@@ -98,7 +137,7 @@ export function rankInOrigin(path: string, scope: string, origin: string): 0 | 1
   const file = partsOfPath(path);
   const directory = path.split("/").slice(0, -1);
   if (scope === "") {
-    if (matchesParts(file, parts, isExact)) return 2;
+    if (!isPackage(origin) && matchesParts(file, parts, isExact)) return 2;
     return matchesParts(directory, parts, isExact) ? 1 : 0;
   }
   if (parts.at(-1) !== scope) return 0;
@@ -108,8 +147,12 @@ export function rankInOrigin(path: string, scope: string, origin: string): 0 | 1
   return matchesParts(directory, module, isExact) ? 1 : 0;
 }
 
-/** True when the module of `origin` could be a part of this project as far as `path`, one of its files, shows. */
+/**
+ * True when the module of `origin` could be a part of this project as far as `path`, one of its files, shows, and could pass on
+ * what that file defines.
+ */
 export function sharesPackage(path: string, origin: string): boolean {
+  if (isPackage(origin)) return false;
   const { isExact, parts } = parseOrigin(origin);
   const first = parts[0];
   return isExact || (first !== undefined && (partsOfPath(path).includes(first) || path.split("/").includes(first)));
@@ -117,7 +160,7 @@ export function sharesPackage(path: string, origin: string): boolean {
 
 /** True when a definition in the file at `path` could fit `origin`, whatever its scope. */
 export function couldBeInOrigin(path: string, origin: string): boolean {
-  const last = origin.slice(origin.lastIndexOf("/") + 1);
+  const last = scopeOfOrigin(origin);
   return rankInOrigin(path, "", origin) > 0 || (last !== "" && rankInOrigin(path, last, origin) > 0);
 }
 

@@ -134,6 +134,7 @@ export function resolveUsages(
       targetName: language.normalizeName?.(made.name) ?? made.name,
       targetClass: receiver !== null && language.receivers.includes(receiver) ? className : null,
       receiver: made.receiver,
+      isMember: made.isMember,
       callerIndex,
       context,
     };
@@ -154,7 +155,8 @@ function localNameOf(name: string): string {
   return name.includes("/") ? name.slice(name.lastIndexOf("/") + 1) : rootOf(name);
 }
 
-function rootOf(dotted: string): string {
+/** The first part of a dotted name or path. */
+export function rootOf(dotted: string): string {
   const end = dotted.search(/[.:]/);
   return end === -1 ? dotted : dotted.slice(0, end);
 }

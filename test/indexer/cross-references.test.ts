@@ -1,28 +1,6 @@
 import assert from "node:assert/strict";
-import { dumpIndex, IndexedProject } from "../support/indexed-project.js";
-
-/** Indexes files and answers the edges as `caller -type-> callee`, each end as `path:name`. */
-async function edgesOf(files: Readonly<Record<string, string>>): Promise<string[]> {
-  const project = new IndexedProject();
-  await project.index(Object.entries(files));
-  const edges = edgesIn(project);
-  project.close();
-  return edges;
-}
-
-function edgesIn(project: IndexedProject): string[] {
-  return (dumpIndex(project.connection).entity_cross_ref ?? [])
-    .map((json) => {
-      const { caller, callee, ref_type: type }: Record<string, string> = JSON.parse(json);
-      return `${shorten(caller)} -${type}-> ${shorten(callee)}`;
-    })
-    .sort();
-}
-
-function shorten(end = ""): string {
-  const [path, , scope, name] = end.split(":");
-  return `${path}:${scope === "" || scope === "-" ? "" : `${scope}.`}${name}`;
-}
+import { edgesIn, edgesOf } from "../support/edges.js";
+import { IndexedProject } from "../support/indexed-project.js";
 
 const CALLER = (call: string, imports = ""): string => `${imports}\ndef main(x):\n    ${call}\n`;
 
@@ -223,7 +201,8 @@ describe("edges between files", () => {
 
   it("resolve base classes", async () => {
     const edges = await edgesOf({
-      "a.py": "import lib.base\nfrom lib import base\nclass A(lib.base.Base[int], base.Mixin, Only): pass\n",
+      "a.py":
+        "import lib.base\nfrom lib import base\nfrom other import *\nclass A(lib.base.Base[int], base.Mixin, Only): pass\n",
       "lib/base.py": "class Base: pass\nclass Mixin: pass\n",
       "other.py": "class Base: pass\nclass Mixin: pass\nclass Only: pass\n",
     });

@@ -83,7 +83,6 @@ describe("storeFile()", () => {
     assert.deepEqual(all("SELECT line, target_type, caller_type, name, origin, edge_id FROM external_uses"), [
       [11, "function", "method", "helper", "/pkg/other", null],
       [15, "class", "method", "Tool", "/pkg/other", null],
-      [7, "base", "class", "Base", null, null],
       [7, "base", "class", "Tool", "/pkg/other", null],
     ]);
     assert.deepEqual(all("SELECT entity_type, name, scope, start_line, line, end_line FROM symbols ORDER BY id"), [
@@ -347,7 +346,15 @@ describe("listPaths()", () => {
 function definition(fields: Partial<Definition>): Definition {
   return {
     ...{ kind: "function", name: "f", line: 1, endLine: 1, start: 0, end: 1, docstring: null, classIndex: null },
-    ...{ bases: [], parameters: [], complexity: 1, isAbstract: false, hasPass: false, hasNotImplemented: false },
+    ...{
+      bases: [],
+      parameters: [],
+      variables: [],
+      complexity: 1,
+      isAbstract: false,
+      hasPass: false,
+      hasNotImplemented: false,
+    },
     ...fields,
   };
 }

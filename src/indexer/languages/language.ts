@@ -20,6 +20,13 @@ export interface GrammarGap {
 }
 
 /**
+ * Where a language looks for a bare name that its file neither defines nor imports by name: only in what wildcard imports bring
+ * (`imports`), in other scripts, but nowhere from a module (`scripts`), in the files of the directory (`directory`) or of the
+ * package that the file says it belongs to (`package`) and in wildcard imports, or in the whole project (`project`).
+ */
+export type Reach = "imports" | "scripts" | "directory" | "package" | "project";
+
+/**
  * What a language needs beside its grammar and its query. The captures that a query may use, and what the extraction makes of
  * them, are listed in README.md of this folder.
  */
@@ -56,6 +63,17 @@ export interface Language {
   readonly isCalleeWhole?: boolean;
   /** Whether a call without a receiver is a method call, because there are no functions. */
   readonly isBareCallMethod?: boolean;
+  /** Whether a bare name in a class also means its members, its own and those that it inherits. */
+  readonly isReceiverImplicit?: boolean;
+  /** Names that in a class mean the class itself: `Self`. */
+  readonly selfTypes?: readonly string[];
+  /** Whether parameters and variables can be called by their bare name, and so hide functions of that name. */
+  readonly areVariablesCallable?: boolean;
+  readonly reach: Reach;
+  /** What in its text, beside imports, makes a file a module, where `reach` is `scripts`. */
+  readonly moduleMark?: RegExp;
+  /** The clause in which a file says to which package or namespace it belongs; its first group is the name. */
+  readonly packageClause?: RegExp;
   /** What an explicit "not implemented" looks like, tested against the text of each `@raise`. */
   readonly notImplemented?: RegExp;
   /** What a function's text ends with when its body is empty; such a function counts as one that only passes. */

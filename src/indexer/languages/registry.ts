@@ -29,11 +29,16 @@ export const LANGUAGES: readonly Language[] = [
   bash,
 ];
 
-const familyByName = new Map(LANGUAGES.map(({ name, family }) => [name, family]));
+const languageByName = new Map(LANGUAGES.map((language) => [language.name, language]));
+
+/** A language by its name; null for a file that is stored as text only. */
+export function languageNamed(name: string | null): Language | null {
+  return languageByName.get(name ?? "") ?? null;
+}
 
 /** The family of a language by its name; empty for a file that is stored as text only, which defines nothing. */
 export function familyOf(language: string | null): string {
-  return familyByName.get(language ?? "") ?? "";
+  return languageNamed(language)?.family ?? "";
 }
 
 /**

@@ -13,6 +13,7 @@ export const bash: Language = {
   receivers: [],
   isCapitalCallInstantiation: false,
   isCalleeWhole: true,
+  reach: "project",
   emptyBody: /\{\s*(?::|true);?\s*\}$/,
   docComments: { pattern: /^#(?!!)/, isRun: true },
   importsOf: (statement) => {

@@ -18,6 +18,8 @@ export const c: Language = {
   lineOf: "name",
   receivers: [],
   isCapitalCallInstantiation: false,
+  areVariablesCallable: true,
+  reach: "project",
   emptyBody: /\)[^{}]*\{\s*\}$/,
   docComments: { pattern: /^\/[/*]/, isRun: true },
   splitName: (spelled) => ({ name: NEVER_A_NAME.test(spelled) ? "" : spelled, owner: null }),

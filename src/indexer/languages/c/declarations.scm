@@ -35,3 +35,8 @@
 (case_statement value: (_)) @branch
 (conditional_expression) @branch
 (binary_expression operator: ["&&" "||"]) @branch
+
+; Variables, as far as they can be called.
+(declaration declarator: (identifier) @variable)
+(init_declarator declarator: (identifier) @variable)
+(parenthesized_declarator (pointer_declarator declarator: (identifier) @variable))

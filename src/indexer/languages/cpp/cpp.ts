@@ -16,6 +16,7 @@ export const cpp: Language = {
     pattern: /^[ \t]*(?:class\s+\w+[^;]*[{:]|namespace\b|template\s*<|using\s+\w|(?:public|private|protected)\s*:)/m,
   },
   isCapitalCallInstantiation: true,
+  isReceiverImplicit: true,
   notImplemented: /not (?:yet )?implemented/i,
   splitName,
   importsOf: (statement) => {

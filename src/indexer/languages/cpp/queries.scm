@@ -29,3 +29,7 @@
 (for_range_loop) @branch
 (try_statement) @branch
 (catch_clause) @branch
+
+(for_range_loop declarator: (identifier) @variable)
+(reference_declarator (identifier) @variable)
+(structured_binding_declarator (identifier) @variable)

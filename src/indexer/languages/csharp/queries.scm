@@ -56,3 +56,10 @@
 (switch_expression_arm) @branch
 (conditional_expression) @branch
 (binary_expression operator: ["&&" "||" "??"]) @branch
+
+; Variables.
+(local_declaration_statement (variable_declaration (variable_declarator name: (identifier) @variable)))
+(foreach_statement left: (identifier) @variable)
+(declaration_pattern name: (identifier) @variable)
+(declaration_expression name: (identifier) @variable)
+(lambda_expression parameters: (implicit_parameter) @variable)

@@ -14,6 +14,8 @@ export const go: Language = {
   // The receiver has a name of its own in every method.
   receivers: [],
   isCapitalCallInstantiation: false,
+  areVariablesCallable: true,
+  reach: "directory",
   notImplemented: /^panic\("[^"]*(?:not (?:yet )?implemented|unimplemented|todo)/i,
   emptyBody: /\)[^{}]*\{\s*\}$/,
   docComments: { pattern: /^\/[/*]/, isRun: true },

@@ -47,3 +47,9 @@
 (type_case) @branch
 (communication_case) @branch
 (binary_expression operator: ["&&" "||"]) @branch
+
+; Variables.
+(short_var_declaration left: (expression_list (identifier) @variable))
+(range_clause left: (expression_list (identifier) @variable))
+(receive_statement left: (expression_list (identifier) @variable))
+(var_spec name: (identifier) @variable)

@@ -68,3 +68,13 @@
 (switch_case) @branch
 (ternary_expression) @branch
 (binary_expression operator: ["&&" "||" "??"]) @branch
+
+; Variables.
+(variable_declarator name: (identifier) @variable)
+(for_in_statement left: (identifier) @variable)
+(catch_clause parameter: (identifier) @variable)
+(array_pattern (identifier) @variable)
+(object_pattern (shorthand_property_identifier_pattern) @variable)
+(object_assignment_pattern left: (shorthand_property_identifier_pattern) @variable)
+(pair_pattern value: (identifier) @variable)
+(rest_pattern (identifier) @variable)

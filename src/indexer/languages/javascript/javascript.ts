@@ -14,6 +14,9 @@ export const javascript: Language = {
   receivers: ["this"],
   receiverParameter: "this",
   isCapitalCallInstantiation: false,
+  areVariablesCallable: true,
+  reach: "scripts",
+  moduleMark: /^[ \t]*export\b|\bexports\b/m,
   notImplemented: /not (?:yet )?implemented/i,
   // Not after a colon: a signature may end with the type `{}`.
   emptyBody: /(?<!:\s*)\{\s*\}$/,

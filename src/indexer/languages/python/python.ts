@@ -15,6 +15,8 @@ export const python: Language = {
   // `cls` stays: it is the name of a parameter like any other, `self` is what the tables leave out.
   receiverParameter: "self",
   isCapitalCallInstantiation: true,
+  areVariablesCallable: true,
+  reach: "imports",
   notImplemented: /^raise\s+NotImplementedError\b/,
   abstractMark: /^[ \t]*@[ \t]*(?:\w+\.)*abstract(?:method|property|classmethod|staticmethod)\b/m,
   hasEncodingCookie: true,

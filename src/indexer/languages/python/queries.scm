@@ -51,3 +51,13 @@
 (conditional_expression) @branch
 (boolean_operator) @branch
 (case_clause) @branch
+
+; Variables.
+(assignment left: (identifier) @variable)
+(named_expression name: (identifier) @variable)
+(for_statement left: (identifier) @variable)
+(for_in_clause left: (identifier) @variable)
+(as_pattern_target (identifier) @variable)
+(pattern_list (identifier) @variable)
+(tuple_pattern (identifier) @variable)
+(lambda_parameters [(identifier) @variable (default_parameter name: (identifier) @variable)])

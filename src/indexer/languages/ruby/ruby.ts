@@ -13,6 +13,8 @@ export const ruby: Language = {
   receivers: ["self"],
   isCapitalCallInstantiation: false,
   constructorCall: "new",
+  isReceiverImplicit: true,
+  reach: "project",
   notImplemented: /^raise\b[\s(]*NotImplementedError\b/,
   emptyBody: /^def\s+[^\s;(]+\s*(?:\([^()]*\))?[\s;]*end$/,
   docComments: { pattern: /^#(?!!)/, isRun: true },

@@ -55,3 +55,10 @@
 (match_arm) @branch
 (binary_expression operator: ["&&" "||"]) @branch
 (let_chain "&&" @branch)
+
+; Variables.
+(let_declaration pattern: (identifier) @variable)
+(for_expression pattern: (identifier) @variable)
+(closure_parameters [(identifier) @variable (parameter pattern: (identifier) @variable)])
+(tuple_pattern (identifier) @variable)
+(tuple_struct_pattern type: (_) (identifier) @variable)

@@ -237,8 +237,8 @@ CREATE INDEX idx_usages_class_name ON usages (target_class, target_name);
 -- Uses of names that their own file does not define, each of which may have an edge into another file; they are resolved
 -- again when the definitions of the name change there.
 -- number: counts the uses of a file. target_type: function, class or method for a call, base for a base class. caller_type and
--- caller_id: the innermost definition around the use. name, origin: what to look for, and the module that it is imported
--- from, NULL when it may be any. edge_id: its row of entity_cross_ref, NULL without one. That row may be gone, since it goes
+-- caller_id: the innermost definition around the use. name, origin: what to look for, and the modules that may have it, NULL
+-- when any may. edge_id: its row of entity_cross_ref, NULL without one. That row may be gone, since it goes
 -- with its callee; its id never comes back.
 CREATE TABLE external_uses (
   file_id INTEGER NOT NULL,

@@ -32,7 +32,7 @@ const ROWS = `
 
 const SOURCE = `class Account(Base):
     def save(self, x):
-        helper()
+        from other import helper; helper()
 
 def main():
     return "quince"
@@ -138,7 +138,7 @@ describe("a database of another program", () => {
     assert.deepEqual(all(project, "SELECT chunk_uuid FROM code_chunks ORDER BY id"), [["kept"], ["other"]]);
     assert.deepEqual(all(project, "SELECT function_id FROM issues"), [[72]]);
     assert.deepEqual(all(project, "SELECT file_id FROM ast_trees"), [[7]]);
-    assert.deepEqual(all(project, "SELECT file_id FROM imports"), []);
+    assert.deepEqual(all(project, "SELECT file_id, name FROM imports"), [[7, "helper"]]);
     assert.deepEqual(all(project, "SELECT file_path FROM indexing_errors"), [["/p/other.py"]]);
     // The other file's edge into this one stays; its helper becomes known when it is indexed too.
     assert.deepEqual(all(project, "SELECT caller_function_id, file_id FROM entity_cross_ref"), [[80, 8]]);

@@ -46,7 +46,7 @@ export async function parseSource(bytes: Uint8Array, path: string, limits: Parse
     );
   }
   // The language decides about the encoding, and a #! line, which is ASCII, about the language.
-  const language = languageOf(path, Buffer.from(bytes.subarray(0, HEAD_BYTES)).toString("latin1"));
+  const language = languageOf(path, () => Buffer.from(bytes.subarray(0, HEAD_BYTES)).toString("latin1"));
   const { text, problems } = decodeSource(bytes, path, { hasEncodingCookie: language?.hasEncodingCookie ?? false });
   const source = new SourceText(text);
   const file = { language: language?.name ?? null, text, lineCount: source.lineCount };

@@ -26,6 +26,9 @@ const LABEL_OF_CODEC: Readonly<Record<string, string>> = {
 /** ISO 8859-1 and its Python names; the WHATWG label `latin1` means windows-1252, which differs in 0x80–0x9F. */
 const LATIN_1 = /^(?:latin-?1|iso-?8859-1|8859|l1|cp819)$/;
 
+/** Keeps a mark inside of the text; the one at the beginning is cut off before. */
+const UTF_8 = new TextDecoder("utf-8", { ignoreBOM: true });
+
 /** The text of a file, and what was wrong with its bytes. */
 export interface DecodedSource {
   /** Line ends as in the file, no byte order mark. */
@@ -59,10 +62,10 @@ export function decodeSource(
     // What is left of another codec here was unknown or did not fit; of ASCII, only whether it is pure matters.
     const isFitting = codec === "utf-8" || (isAscii(codec) && content.every((byte) => byte < 0x80));
     const problems = isFitting ? [] : [decodeProblem(`the file, read as UTF-8, is not in its encoding ${codec}`, 1)];
-    return { text: new TextDecoder("utf-8", { ignoreBOM: true }).decode(content), problems };
+    return { text: UTF_8.decode(content), problems };
   }
   return {
-    text: new TextDecoder("utf-8", { ignoreBOM: true }).decode(content),
+    text: UTF_8.decode(content),
     problems: [decodeProblem("bytes that are not UTF-8 were replaced", firstLineThatIsNotUtf8(content))],
   };
 }

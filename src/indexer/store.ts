@@ -251,7 +251,7 @@ export function createFileStore(connection: Connection): FileStore {
         for (const statement of deleteRows) statement.run(fileId);
       }
       setIndexed.run(fileId, file.contentHash, file.size, parsed.language);
-      setExtraction.run(fileId, extractionRules(parsed.language), parsed.problems[0]?.line ?? null);
+      setExtraction.run(fileId, file.rules, parsed.problems[0]?.line ?? null);
       const isNew = before === undefined;
       const bindings = bindNames(parsed, relativePath);
       const { ids, counts } = definitions.write(fileId, isNew, parsed.definitions);

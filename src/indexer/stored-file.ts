@@ -14,6 +14,8 @@ export interface StoredFileInput {
   /** Seconds since 1970, with fractions. */
   readonly lastModified: number;
   readonly parsed: ParsedFile;
+  /** By which rules `parsed` was made: `extractionRules` of its language. */
+  readonly rules: string;
 }
 
 /** A definition as other files name it. */

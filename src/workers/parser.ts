@@ -6,6 +6,7 @@ import { hash } from "node:crypto";
 import { isAbsolute, relative, resolve, sep } from "node:path";
 import { DriverError, messageOf, type Reason } from "../errors.js";
 import type { IndexingErrorType } from "../indexer/entities.js";
+import { extractionRules } from "../indexer/extraction-rules.js";
 import { IndexingError } from "../indexer/indexing-error.js";
 import { languageOf } from "../indexer/languages/registry.js";
 import { parseSource } from "../indexer/parse.js";
@@ -178,7 +179,7 @@ async function indexFile(request: IndexFilesRequest, path: string, rootOfCall: (
         return result(FileResultKind.GONE, encodeMessage(gone), gone.path);
       }
     }
-    const isOfNoLanguage = (isPartOfProject || isReconciling) && languageOf(path, "") === null;
+    const isOfNoLanguage = (isPartOfProject || isReconciling) && languageOf(path, () => "") === null;
     const skip = (place: ProjectPath): FileResult => {
       if (!index().store.hasPath(projectId, place.path)) return result(FileResultKind.SKIPPED, EMPTY);
       const { path: absolute, relativePath } = place;
@@ -262,6 +263,7 @@ async function indexBytes(
       contentHash,
       lastModified: file.mtimeMs / 1_000,
       parsed,
+      rules: extractionRules(parsed.language),
     },
   };
   return { kind: FileResultKind.STORE, payload: encodeMessage(storeRequest) };

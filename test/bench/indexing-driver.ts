@@ -53,7 +53,7 @@ export function parsedFiles(root: string): string[] {
   return readdirSync(root, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name))
-    .filter((path) => languageOf(path, "") !== null || languageOf(path, readFileSync(path, "latin1")) !== null)
+    .filter((path) => languageOf(path, () => readFileSync(path, "latin1")) !== null)
     .sort();
 }
 

@@ -6,7 +6,7 @@ import { languageOf } from "../../src/indexer/languages/registry.js";
 let captures = 0;
 for (const path of readFileSync(0, "utf8").split("\n").filter(Boolean)) {
   const bytes = readFileSync(path);
-  const language = languageOf(path, bytes.subarray(0, 256).toString("latin1"));
+  const language = languageOf(path, () => bytes.subarray(0, 256).toString("latin1"));
   if (language === null) continue;
   const { parser, query } = await loadGrammar(language);
   const tree = parser.parse(bytes.toString("utf8"));

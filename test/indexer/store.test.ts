@@ -216,6 +216,7 @@ describe("storeFile()", () => {
           size: 1,
           contentHash: "h",
           lastModified: 0,
+          rules: "r",
         };
         project.store.storeFile({ ...place, parsed });
       });

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createEdgeResolver } from "../../src/indexer/cross-references.js";
 import type { ParsedFile } from "../../src/indexer/entities.js";
+import { extractionRules } from "../../src/indexer/extraction-rules.js";
 import { parseSource } from "../../src/indexer/parse.js";
 import { createFileStore, type FileChange, type StoredFile } from "../../src/indexer/store.js";
 import { type Connection, openConnection } from "../../src/sqlite/connection.js";
@@ -55,6 +56,7 @@ export class IndexedProject {
         contentHash: createHash("sha256").update(text).digest("hex"),
         lastModified: 0,
         parsed,
+        rules: extractionRules(parsed.language),
       }),
     );
   }

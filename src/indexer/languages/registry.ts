@@ -44,19 +44,20 @@ export function familyOf(language: string | null): string {
 /**
  * The language of a file by its name, else by its `#!` line; null for a file that is stored as text only.
  *
- * @param head the beginning of the file's text: its first line, and enough of a header to tell C++ from C
+ * @param head answers the beginning of the file's text: its first line, and enough of a header to tell C++ from C; most names
+ *   say enough without it
  */
-export function languageOf(path: string, head: string): Language | null {
+export function languageOf(path: string, head: () => string): Language | null {
   const filename = path.slice(Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\")) + 1);
   const dot = filename.lastIndexOf(".");
   const extension = dot <= 0 ? "" : filename.slice(dot).toLowerCase();
-  const claimant = LANGUAGES.find(({ claims }) => claims?.extension === extension && claims.pattern.test(head));
+  const claimant = LANGUAGES.find(({ claims }) => claims?.extension === extension && claims.pattern.test(head()));
   if (claimant !== undefined) return claimant;
   const byName = LANGUAGES.find(
     ({ extensions, filenames }) => filenames.includes(filename) || extensions.includes(extension),
   );
   if (byName !== undefined) return byName;
-  const program = interpreterOf(head);
+  const program = interpreterOf(head());
   return LANGUAGES.find(({ interpreters }) => program !== null && interpreters.includes(program)) ?? null;
 }
 

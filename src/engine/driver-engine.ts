@@ -7,7 +7,6 @@ import {
   RollbackTransactionResponseSchema,
 } from "../../gen/code_analysis/driver/v1/transaction_pb.js";
 import { codeOf, DriverError } from "../errors.js";
-import { monotonicMs } from "../observability/clock.js";
 import { decodeMessage } from "../workers/index-messages.js";
 import { decodeRequest } from "../workers/operations/operation.js";
 import type { SchemaState } from "../workers/operations/schema-state.js";
@@ -22,6 +21,7 @@ import type { EngineLimits } from "./limits.js";
 import { type EngineObserver, noObserver } from "./observer.js";
 import { Parsers } from "./parsers.js";
 import { Readers } from "./readers.js";
+import { Snapshots } from "./snapshots.js";
 import { Transactions } from "./transactions.js";
 import type { EngineLog } from "./worker-log.js";
 import { Writer, type WriterObserver } from "./writer.js";
@@ -63,6 +63,7 @@ export class DriverEngine implements Engine {
   readonly #options: EngineOptions;
   readonly #startedAtMs = Date.now();
   readonly #writer: Writer;
+  readonly #snapshots = new Snapshots();
   readonly #readers: Readers;
   readonly #parsers: Parsers;
   readonly #backups: Backups;
@@ -87,9 +88,11 @@ export class DriverEngine implements Engine {
       },
     };
     this.#writer = new Writer(databasePath, limits, log, observer, options.writerProcess);
-    this.#readers = new Readers(databasePath, limits, log, (error) => this.#setServing(false, error.message));
+    this.#readers = new Readers(databasePath, limits, log, this.#snapshots, (error) =>
+      this.#setServing(false, error.message),
+    );
     this.#parsers = new Parsers(databasePath, limits, log);
-    this.#backups = new Backups(databasePath, log);
+    this.#backups = new Backups(databasePath, log, this.#snapshots);
     this.#transactions = new Transactions(this.#writer, limits);
     const indexing = new Indexing(this.#parsers, this.#writer, log);
 
@@ -161,13 +164,13 @@ export class DriverEngine implements Engine {
 
   /** How busy it is at this moment. */
   async load(): Promise<EngineLoad> {
-    const oldestMs = this.#readers.oldestSnapshotMs;
+    const oldestSnapshotAgeMs = this.#snapshots.oldestAgeMs;
     return {
       queuedWrites: this.#writer.queueLength,
       queuedReads: this.#readers.queueLength,
       openTransactions: this.#transactions.count,
       walBytes: await walBytes(this.#options.databasePath),
-      oldestSnapshotAgeMs: oldestMs === undefined ? undefined : monotonicMs() - oldestMs,
+      oldestSnapshotAgeMs,
     };
   }
 

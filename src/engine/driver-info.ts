@@ -23,7 +23,7 @@ export interface EngineLoad {
   /** Transactions that are open or wait to be opened. */
   readonly openTransactions: number;
   readonly walBytes: number;
-  /** How long the oldest stream has held its snapshot; undefined when there is none. */
+  /** How long the oldest stream or backup has held its snapshot; undefined when there is none. */
   readonly oldestSnapshotAgeMs: number | undefined;
 }
 

@@ -1,10 +1,10 @@
 import { DriverError, draining } from "../errors.js";
-import { monotonicMs } from "../observability/clock.js";
 import { type CallOptions, WorkerLostError, WorkerProcess } from "../workers/worker-process.js";
 import { AbandonedReads } from "./abandoned-reads.js";
 import { Admission, overloaded } from "./admission.js";
 import type { CallContext } from "./call.js";
 import type { EngineLimits } from "./limits.js";
+import type { Snapshots } from "./snapshots.js";
 import { WaitingLine } from "./waiting-line.js";
 import type { EngineLog } from "./worker-log.js";
 
@@ -23,6 +23,7 @@ export class Readers {
   readonly #databasePath: string;
   readonly #limits: EngineLimits;
   readonly #log: EngineLog;
+  readonly #snapshots: Snapshots;
   readonly #onCorrupt: (error: DriverError) => void;
   readonly #admission: Admission;
   /** Every reader whose process has not ended yet. */
@@ -34,14 +35,22 @@ export class Readers {
   readonly #abandoned = new AbandonedReads(this.#all);
   /** Set while a unary read waits for another. */
   #relief: NodeJS.Timeout | undefined;
-  /** Of the streams that run, in the order in which they began. */
-  readonly #snapshots = new Set<{ readonly sinceMs: number }>();
 
-  /** @param onCorrupt a reader has found that the database is damaged */
-  constructor(databasePath: string, limits: EngineLimits, log: EngineLog, onCorrupt: (error: DriverError) => void) {
+  /**
+   * @param snapshots told of those that streams hold
+   * @param onCorrupt a reader has found that the database is damaged
+   */
+  constructor(
+    databasePath: string,
+    limits: EngineLimits,
+    log: EngineLog,
+    snapshots: Snapshots,
+    onCorrupt: (error: DriverError) => void,
+  ) {
     this.#databasePath = databasePath;
     this.#limits = limits;
     this.#log = log;
+    this.#snapshots = snapshots;
     this.#onCorrupt = onCorrupt;
     this.#admission = new Admission("reads", limits.maxQueuedReads);
   }
@@ -54,12 +63,6 @@ export class Readers {
   /** Reads that wait or run. */
   get queueLength(): number {
     return this.#admission.calls;
-  }
-
-  /** Since when the oldest stream holds its snapshot, on the clock of `monotonicMs()`; undefined when there is none. */
-  get oldestSnapshotMs(): number | undefined {
-    const [first] = this.#snapshots;
-    return first?.sinceMs;
   }
 
   /** @throws DriverError of the operation, or `OVERLOADED`. */
@@ -138,12 +141,11 @@ export class Readers {
     const reader = await this.#takeStreamReader(context.signal);
     const expired = new AbortController();
     let expiry: NodeJS.Timeout | undefined;
-    let snapshot: { readonly sinceMs: number } | undefined;
+    let letGo: (() => void) | undefined;
     try {
       // A new process has no snapshot yet.
       await reader.ready;
-      snapshot = { sinceMs: monotonicMs() };
-      this.#snapshots.add(snapshot);
+      letGo = this.#snapshots.hold();
       expiry = setTimeout(() => expired.abort(), maxSnapshotAgeMs);
       const signal = AbortSignal.any([context.signal, expired.signal]);
       yield* reader.stream(operation, request, { deadlineMs: context.deadlineMs, signal });
@@ -151,7 +153,7 @@ export class Readers {
       throw expired.signal.aborted && !context.signal.aborted ? snapshotExpired(maxSnapshotAgeMs) : error;
     } finally {
       clearTimeout(expiry);
-      if (snapshot !== undefined) this.#snapshots.delete(snapshot);
+      letGo?.();
       void this.#giveBack(reader);
     }
   }

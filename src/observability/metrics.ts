@@ -96,7 +96,10 @@ export class Metrics {
     });
     const transactions = gauge("driver_open_transactions", "Transactions that are open or wait to be opened.");
     const wal = gauge("driver_wal_bytes", "Size of the write-ahead log.");
-    const snapshot = gauge("driver_oldest_snapshot_age_seconds", "Age of the oldest stream's snapshot; 0 without one.");
+    const snapshot = gauge(
+      "driver_oldest_snapshot_age_seconds",
+      "Age of the oldest snapshot that a stream or a backup holds; 0 without one.",
+    );
     const serving = gauge("driver_serving", "1 while health is SERVING.");
     this.#updateGauges = async () => {
       const values = await readGauges();

@@ -55,11 +55,14 @@ async function copy(callId: number, destinationPath: string): Promise<void> {
       check: "integrity_check",
       mode: 0o600,
       onProgress: ({ donePages, totalPages }) => {
-        if (credit <= 0) return;
-        credit--;
-        send(callId, { progress: { pagesDone: BigInt(donePages), pagesTotal: BigInt(totalPages) } });
+        const isCopied = donePages === totalPages;
+        if (isCopied) host.event({ type: "copied" });
+        if (credit > 0) {
+          credit--;
+          send(callId, { progress: { pagesDone: BigInt(donePages), pagesTotal: BigInt(totalPages) } });
+        }
         // The check comes next, and lets nothing leave until it is over.
-        if (donePages === totalPages) host.flush();
+        if (isCopied) host.flush();
       },
     });
     send(callId, { summary: { destinationPath, sizeBytes: BigInt(bytes), isVerified: true, sha256 } });

@@ -29,6 +29,8 @@ export type WorkerEvent =
   | { readonly type: "recovered" }
   /** A row of this type was stored in `indexing_errors`. */
   | { readonly type: "indexingError"; readonly errorType: IndexingErrorType }
+  /** A backup has copied everything and let go of its snapshot; the check of the copy comes next. */
+  | { readonly type: "copied" }
   /** The database is damaged. */
   | { readonly type: "corrupt"; readonly error: SerializedDriverError };
 

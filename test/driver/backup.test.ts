@@ -3,8 +3,9 @@ import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
-import type { BackupSummary } from "../../gen/code_analysis/driver/v1/backup_pb.js";
+import type { BackupResponse, BackupSummary } from "../../gen/code_analysis/driver/v1/backup_pb.js";
 import { BUILT_IN_SCHEMA } from "../../src/schema/built-in-schema.js";
+import { until } from "../support/processes.js";
 import { useTempFolder } from "../support/temp-folder.js";
 import { beside, DATABASE, DriverProcess, killDrivers } from "./driver-process.js";
 import { failsWith } from "./failure.js";
@@ -13,17 +14,29 @@ import { failsWith } from "./failure.js";
 const LARGE = `CREATE TABLE large AS
   WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4000) SELECT i, randomblob(4000) AS data FROM n;`;
 
+/** A few pages that are copied at once, and of which the check takes milliseconds for each row: more than a minute. */
+const SLOW_TO_CHECK = `PRAGMA ignore_check_constraints = ON;
+  CREATE TABLE slow (x CHECK (length(replace(hex(zeroblob(400000)), '0', '12')) > x));
+  INSERT INTO slow WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) SELECT i FROM n;`;
+
 describe("Backup", () => {
   const inFolder = useTempFolder();
   afterEach(killDrivers);
 
-  async function start(sql = LARGE): Promise<DriverProcess> {
+  async function start(sql = LARGE, ...args: string[]): Promise<DriverProcess> {
     beside(inFolder(DATABASE), (connection) => connection.exec(BUILT_IN_SCHEMA + sql));
     mkdirSync(inFolder("backups"));
-    return await DriverProcess.start(inFolder());
+    return await DriverProcess.start(inFolder(), { args });
   }
 
   const files = () => readdirSync(inFolder("backups"));
+
+  /** Reads `backup` to its end; `work` is done when everything is copied and the check has begun. */
+  async function whenCopied(backup: AsyncIterable<BackupResponse>, work: () => Promise<void>): Promise<void> {
+    for await (const { progress } of backup) {
+      if (progress !== undefined && progress.pagesDone === progress.pagesTotal) await work();
+    }
+  }
 
   /** Waits until nothing is in the folder of the backups; the test's own timeout ends it otherwise. */
   async function untilEmpty(): Promise<void> {
@@ -135,20 +148,46 @@ describe("Backup", () => {
   });
 
   it("leaves no file when the driver is killed while the copy is checked, which its process cannot leave off", async () => {
-    // Each row takes milliseconds to check, and none to insert.
-    const driver = await start(`PRAGMA ignore_check_constraints = ON;
-      CREATE TABLE slow (x CHECK (length(replace(hex(zeroblob(400000)), '0', '12')) > x));
-      INSERT INTO slow WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) SELECT i FROM n;`);
+    const driver = await start(SLOW_TO_CHECK);
     const backup = driver.client.backup({ destinationPath: inFolder("backups", "a.backup") });
-    const killWhenCopied = async () => {
-      for await (const { progress } of backup) {
-        if (progress === undefined || progress.pagesDone < progress.pagesTotal) continue;
-        assert.ok(files().length > 0, "the control: there is something to remove");
-        driver.program.child.kill("SIGKILL");
-      }
-    };
-    await failsWith("DRIVER_UNREACHABLE", killWhenCopied());
+    const work = whenCopied(backup, async () => {
+      assert.ok(files().length > 0, "the control: there is something to remove");
+      driver.program.child.kill("SIGKILL");
+    });
+    await failsWith("DRIVER_UNREACHABLE", work);
     await untilEmpty();
+  });
+
+  it("is answered DRAINING, as no defect, when the driver goes down and waits for it no longer", async () => {
+    const driver = await start(SLOW_TO_CHECK, "--drain-timeout", "100ms");
+    const backup = driver.client.backup({ destinationPath: inFolder("backups", "a.backup") });
+    const work = whenCopied(backup, async () => void driver.program.child.kill("SIGTERM"));
+    const { retryAfterMs = 0 } = await failsWith("DRAINING", work);
+    assert.ok(retryAfterMs > 0, "it says when to come back");
+    const { exitCode, stderr } = await driver.program.ended;
+    assert.equal(exitCode, 0);
+    assert.doesNotMatch(stderr, /"level":"(?:error|fatal)"|"stack"/);
+    assert.deepEqual(files(), []);
+  });
+
+  it("keeps the write-ahead log from shrinking only while it copies", async () => {
+    const driver = await start(SLOW_TO_CHECK);
+    await driver.execute("INSERT INTO slow VALUES (1)");
+    const backup = driver.client.backup({ destinationPath: inFolder("backups", "a.backup") });
+    const work = whenCopied(backup, async () => {
+      const { load } = await driver.client.getDriverInfo({});
+      assert.equal(load?.oldestSnapshotAge, undefined, "it is no oldest reader any more");
+      // The writer may be at it, too.
+      await until("the write-ahead log is emptied", () =>
+        beside(driver.databasePath, (connection) => {
+          const [result] = connection.pragma("wal_checkpoint(TRUNCATE)") as { busy: number }[];
+          return result?.busy === 0;
+        }),
+      );
+      assert.ok(!files().includes("a.backup"), "the control: the check goes on");
+      driver.program.child.kill("SIGKILL");
+    });
+    await failsWith("DRIVER_UNREACHABLE", work);
   });
 
   it("refuses a destination that is none, is there, or belongs to the database, and serves on", async () => {

@@ -156,7 +156,8 @@ export function within(timeoutMs: number): Pick<CallContext, "deadlineMs"> {
   return { deadlineMs: monotonicMs() + timeoutMs };
 }
 
-function contextOf(context: Partial<CallContext>): CallContext {
+/** The context of a call without a deadline, by a client that may write. */
+export function contextOf(context: Partial<CallContext>): CallContext {
   return {
     deadlineMs: Number.POSITIVE_INFINITY,
     signal: new AbortController().signal,

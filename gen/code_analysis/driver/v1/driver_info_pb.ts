@@ -215,7 +215,8 @@ export type DriverLoad = Message<"code_analysis.driver.v1.DriverLoad"> & {
   walBytes: bigint;
 
   /**
-   * How long the oldest stream has held its snapshot, which keeps the write-ahead log from shrinking; not set when there is none.
+   * How long the oldest stream or backup has held its snapshot, which keeps the write-ahead log from shrinking; not set when there
+   * is none.
    *
    * @generated from field: google.protobuf.Duration oldest_snapshot_age = 5;
    */

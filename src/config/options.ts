@@ -140,7 +140,7 @@ export const OPTIONS = {
     words: ["max", "request", "bytes"],
     type: size({ minBytes: 2 ** 10, maxBytes: ONE_GIB }),
     default: 16 * 2 ** 20,
-    description: "Largest request.",
+    description: "Largest request, and largest row of a Query or Select.",
     reason: "some 100,000 rows in one ExecuteBatch",
   }),
   maxStreams: option<number>({

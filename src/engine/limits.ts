@@ -17,6 +17,4 @@ export interface EngineLimits extends WorkerLimits {
   /** Reader processes for unary reads. */
   readonly readers: number;
   readonly parsers: number;
-  /** Largest request, in bytes; kept by the gRPC server. */
-  readonly maxRequestBytes: number;
 }

@@ -1,5 +1,7 @@
 /** Limits that operations keep; the main process takes them from the configuration and hands them to every worker. */
 export interface WorkerLimits {
+  /** Largest request, kept by the gRPC server, and largest row of a stream. */
+  readonly maxRequestBytes: number;
   /** Rows of one `Execute` answer; the rest is cut off and `truncated` is set. */
   readonly maxExecuteRows: number;
   /** Bytes of one `Execute` answer, likewise. */

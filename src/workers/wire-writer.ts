@@ -41,11 +41,6 @@ export class WireWriter {
     return bytes;
   }
 
-  /** Takes back what was written since `length` was this. */
-  rewind(length: number): void {
-    this.#length = length;
-  }
-
   bool(field: number, value: boolean): void {
     if (value) this.#varintField(field, 1);
   }
@@ -88,11 +83,22 @@ export class WireWriter {
     this.#length += value.length;
   }
 
-  /** A `Row` with these values. */
-  row(field: number, values: readonly SqliteValue[]): void {
+  /** A `Row` with these values, of at most `maxBytes`. False when it has more; nothing is written then. */
+  row(field: number, values: readonly SqliteValue[], maxBytes: number): boolean {
+    const before = this.#length;
     const start = this.#begin(field);
-    for (const value of values) this.#value(value);
+    for (const value of values) {
+      // Before it is copied: a value can have a gigabyte.
+      if (leastBytes(value) > maxBytes - (this.#length - before)) {
+        this.#length = before;
+        return false;
+      }
+      this.#value(value);
+    }
     this.#end(start);
+    if (this.#length - before <= maxBytes) return true;
+    this.#length = before;
+    return false;
   }
 
   /**
@@ -204,6 +210,11 @@ export class WireWriter {
     this.#buffer.copy(larger, 0, 0, this.#length);
     this.#buffer = larger;
   }
+}
+
+/** A text has at least a byte for each UTF-16 unit. */
+function leastBytes(value: SqliteValue): number {
+  return typeof value === "string" || Buffer.isBuffer(value) ? value.length : 0;
 }
 
 function varintBytes(value: number): number {

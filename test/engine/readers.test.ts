@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { readFileSync, renameSync } from "node:fs";
+import { DriverError } from "../../src/errors.js";
 import { ENDLESS, ensureTable, reason, sqlValue, TestEngine, useEngines, within } from "../support/engine.js";
 import { until, untilAtWork, workerPids } from "../support/processes.js";
 
@@ -403,6 +404,28 @@ describe("streams", () => {
     for (const pid of workerPids(test.databasePath, "reader")) if (pid !== unary) process.kill(pid, "SIGKILL");
     const { value } = await slow;
     assert.equal(value?.rows[0]?.values[0]?.kind.value, 1_000_000n);
+  });
+
+  it("end at a row that is larger than a request may be, after the rows before it", async () => {
+    const test = await start({ maxRequestBytes: 200_000 });
+    await test.sql("CREATE TABLE large(id INTEGER PRIMARY KEY, x)");
+    await test.sql("INSERT INTO large VALUES (1, zeroblob(199000)), (2, zeroblob(200000)), (3, 'end')");
+    for (const rows of [
+      test.stream("query", { sql: "SELECT id, x FROM large ORDER BY id" }),
+      test.stream("select", { table: "large", orderBy: [{ column: "id" }] }),
+    ]) {
+      const ids: unknown[] = [];
+      const all = async () => {
+        for await (const message of rows) ids.push(...message.rows.map(({ values }) => values[0]?.kind.value));
+      };
+      await assert.rejects(all, (error) => {
+        assert.match(DriverError.from(error).hint ?? "", /substr/);
+        return reason("LIMIT_EXCEEDED")(error);
+      });
+      assert.deepEqual(ids, [1n]);
+    }
+    const { rows, truncated } = await test.sql("SELECT x FROM large WHERE id = 2");
+    assert.deepEqual([rows.length, truncated], [1, false]);
   });
 
   it("bind parameters", async () => {

@@ -23,6 +23,7 @@ import type { SqliteValue } from "../../src/workers/wire-writer.js";
 import { WriterSession } from "../../src/workers/writer-session.js";
 
 const LIMITS: WorkerLimits = {
+  maxRequestBytes: 16_000_000,
   maxExecuteRows: 1_000,
   maxExecuteBytes: 3_000_000,
   maxBatchStatements: 1_000,

@@ -45,6 +45,8 @@ const anyValue: fc.Arbitrary<SqliteValue> = fc.oneof(
   anyBlob,
 );
 
+const UNBOUNDED = Number.POSITIVE_INFINITY;
+
 /** The same message made by the generated code. */
 function generated(rows: readonly (readonly SqliteValue[])[]): Uint8Array {
   const message = create(ExecuteResponseSchema, { rows: rows.map((values) => ({ values: values.map(toValue) })) });
@@ -53,7 +55,7 @@ function generated(rows: readonly (readonly SqliteValue[])[]): Uint8Array {
 
 function written(rows: readonly (readonly SqliteValue[])[]): Buffer {
   const writer = new WireWriter();
-  for (const row of rows) writer.row(Field.ROWS, row);
+  for (const row of rows) writer.row(Field.ROWS, row, UNBOUNDED);
   return writer.take();
 }
 
@@ -84,6 +86,30 @@ describe("WireWriter", () => {
       decoded.rows.map(({ values }) => values.map(({ kind }) => kind.case)),
       [[], ["textValue", "blobValue", "integerValue", "realValue", "nullValue"], []],
     );
+  });
+
+  it("takes a row of exactly the bound, and writes nothing of a larger one", () => {
+    fc.assert(
+      fc.property(fc.array(anyValue, { maxLength: 8 }), fc.array(anyValue, { maxLength: 8 }), (first, row) => {
+        const bytes = generated([row]).length;
+        const writer = new WireWriter();
+        writer.row(Field.ROWS, first, UNBOUNDED);
+        assert.equal(writer.row(Field.ROWS, row, bytes - 1), false);
+        assert.equal(writer.row(Field.ROWS, row, bytes), true);
+        assert.deepEqual(writer.take(), Buffer.from(generated([first, row])));
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  it("does not copy a value that is too large", () => {
+    const writer = new WireWriter();
+    assert.equal(writer.row(Field.ROWS, [1n, Buffer.alloc(0)], 10), true);
+    const huge = Buffer.alloc(50_000_000);
+    const before = process.memoryUsage().arrayBuffers;
+    assert.equal(writer.row(Field.ROWS, [huge], 1_000), false);
+    assert.equal(writer.row(Field.ROWS, ["x".repeat(50_000_000)], 1_000), false);
+    assert.ok(process.memoryUsage().arrayBuffers - before < 1_000_000);
   });
 
   it("keeps the sign of zero, both infinities and NaN", () => {
@@ -143,10 +169,10 @@ describe("WireWriter", () => {
   it("starts anew after take(), and leaves what was taken alone", () => {
     const writer = new WireWriter();
     const first: SqliteValue[][] = [["x".repeat(10_000)]];
-    for (const row of first) writer.row(Field.ROWS, row);
+    for (const row of first) writer.row(Field.ROWS, row, UNBOUNDED);
     const taken = writer.take();
     assert.equal(writer.length, 0);
-    writer.row(Field.ROWS, ["y".repeat(20_000)]);
+    writer.row(Field.ROWS, ["y".repeat(20_000)], UNBOUNDED);
     assert.deepEqual(taken, Buffer.from(generated(first)));
     assert.deepEqual(writer.take(), Buffer.from(generated([["y".repeat(20_000)]])));
   });

@@ -7,6 +7,7 @@ import type { Value } from "../../../gen/code_analysis/driver/v1/value_pb.js";
 import { DriverError } from "../../errors.js";
 import type { Statement } from "../../sqlite/connection.js";
 import { fromSqliteError } from "../../sqlite/errors.js";
+import type { WorkerLimits } from "../limits.js";
 import type { Session } from "../session.js";
 import { type SqliteValue, WireWriter } from "../wire-writer.js";
 import { decodeRequest, type UnaryOperation } from "./operation.js";
@@ -71,11 +72,16 @@ export const executeBatch: UnaryOperation = (session, bytes) => {
 export function* query(session: Session, bytes: Uint8Array): Generator<Buffer> {
   const { sql, parameters, namedParameters } = decodeRequest(QueryRequestSchema, bytes);
   const statement = session.prepareReadingStatement(sql);
-  yield* streamRows(statement, boundValues(session, statement, { sql, parameters, namedParameters }));
+  yield* streamRows(session, statement, boundValues(session, statement, { sql, parameters, namedParameters }));
 }
 
-/** The rows of a reading statement as `QueryResponse` messages; the first one carries the columns. */
-export function* streamRows(statement: Statement, parameters: unknown[]): Generator<Buffer> {
+/**
+ * The rows of a reading statement as `QueryResponse` messages; the first one carries the columns. A row is not divided, and several
+ * messages are on their way at a time: a row of any size would make the main process that large.
+ *
+ * @throws DriverError `LIMIT_EXCEEDED` for a row of more than `maxRequestBytes`
+ */
+export function* streamRows(session: Session, statement: Statement, parameters: unknown[]): Generator<Buffer> {
   if (!statement.reader) {
     runWithoutRows(statement, parameters);
     yield Buffer.alloc(0);
@@ -91,7 +97,7 @@ export function* streamRows(statement: Statement, parameters: unknown[]): Genera
       if (!hasColumns) writeColumns(statement, writer);
       hasColumns = true;
       if (row === undefined) break;
-      writer.row(Field.ROWS, row);
+      if (!writer.row(Field.ROWS, row, session.limits.maxRequestBytes)) throw rowTooLarge(session.limits);
       if (writer.length >= STREAM_MESSAGE_BYTES) yield writer.take();
     }
     if (writer.length > 0) yield writer.take();
@@ -120,13 +126,8 @@ function runStatement(session: Session, client: ClientStatement, limits: ResultL
     for (let row = next(rows); ; row = next(rows)) {
       if (rowCount === 0) writeColumns(statement, writer);
       if (row === undefined) break;
-      const lengthBefore = writer.length;
-      if (rowCount < limits.maxRows) writer.row(Field.ROWS, row);
-      isTruncated = rowCount === limits.maxRows || writer.length > limits.maxBytes;
-      if (isTruncated) {
-        writer.rewind(lengthBefore);
-        break;
-      }
+      isTruncated = rowCount === limits.maxRows || !writer.row(Field.ROWS, row, limits.maxBytes - writer.length);
+      if (isTruncated) break;
       rowCount++;
     }
   } finally {
@@ -148,6 +149,12 @@ function writeChanges(
 ): void {
   writer.int64(Field.AFFECTED_ROWS, changes);
   if (changes > 0 && session.factsOf(statement).reportsRowid) writer.optionalInt64(Field.LAST_INSERT_ROWID, rowid);
+}
+
+function rowTooLarge({ maxRequestBytes }: WorkerLimits): DriverError {
+  return new DriverError("LIMIT_EXCEEDED", `A row of the result has more than ${maxRequestBytes} bytes.`, {
+    hint: "Select fewer columns, or a part of a value with substr(), or raise --max-request-bytes.",
+  });
 }
 
 function rowLimit(session: Session, requested: number): number {

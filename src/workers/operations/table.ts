@@ -112,7 +112,7 @@ export function* select(session: Session, bytes: Uint8Array): Generator<Buffer> 
     sql += " LIMIT ? OFFSET ?";
     values.push(atMostInt64(request.limit ?? MAX_INT64), atMostInt64(request.offset));
   }
-  yield* streamRows(session.prepareClientStatement(sql), values);
+  yield* streamRows(session, session.prepareClientStatement(sql), values);
 }
 
 function insertRow(statement: Statement, { values }: Row, columnCount: number, field: string) {

@@ -38,7 +38,7 @@ export const GetDriverInfoRequestSchema: GenMessage<GetDriverInfoRequest> = /*@_
  */
 export type Limits = Message<"code_analysis.driver.v1.Limits"> & {
   /**
-   * The largest request in bytes; a larger one is RESOURCE_EXHAUSTED.
+   * The largest request and the largest row of `Query` or `Select` in bytes; a larger one is RESOURCE_EXHAUSTED.
    *
    * @generated from field: uint64 max_request_bytes = 1;
    */

@@ -249,15 +249,52 @@ function unquote(name: string): string {
  * tokenizer skips in front of a keyword (https://sqlite.org/src/file/src/tokenize.c).
  */
 function* leadingTokens(sql: string): Generator<{ readonly text: string; readonly start: number }, void> {
-  const pattern =
-    /(?:[ \t\n\f\r\uFEFF]|--[^\n]*(?:\n|$)|\/\*[\s\S]*?(?:\*\/|$))+|("(?:[^"]|"")*"|'(?:[^']|'')*'|`(?:[^`]|``)*`|\[[^\]]*\]|[\p{L}\p{N}_$\u0080-\u{10FFFF}]+|[\s\S])/gu;
   let isFirst = true;
-  for (const match of sql.matchAll(pattern)) {
-    const text = match[1];
-    if (text === undefined || (isFirst && text === ";")) continue;
+  for (let start = 0, end = 0; start < sql.length; start = end) {
+    const skipped = skippedEnd(sql, start);
+    end = skipped ?? tokenEnd(sql, start);
+    const text = sql.slice(start, end);
+    if (skipped !== undefined || (isFirst && text === ";")) continue;
     isFirst = false;
-    yield { text, start: match.index };
+    yield { text, start };
   }
+}
+
+/**
+ * Where the white space or comment ends that begins at `start`; undefined when none does. Here and below the end is searched for:
+ * a pattern for all of it would take stack for each character of a text that may have millions.
+ */
+function skippedEnd(sql: string, start: number): number | undefined {
+  if (sql.startsWith("--", start)) return endAfter(sql, "\n", start + 2) ?? sql.length;
+  if (sql.startsWith("/*", start)) return endAfter(sql, "*/", start + 2) ?? sql.length;
+  const end = endOfRun(sql, /[^ \t\n\f\r\uFEFF]/g, start);
+  return end === start ? undefined : end;
+}
+
+/** Where the token ends that begins at `start`: a quoted name or text, a word, or one character of any other kind. */
+function tokenEnd(sql: string, start: number): number {
+  const first = sql.charAt(start);
+  if (first === "[") return endAfter(sql, "]", start + 1) ?? start + 1;
+  if (first === '"' || first === "'" || first === "`") return quotedEnd(sql, first, start) ?? start + 1;
+  return Math.max(endOfRun(sql, /[^\w$\u0080-\uFFFF]/g, start), start + 1);
+}
+
+/** Two quotes within stand for one. */
+function quotedEnd(sql: string, quote: string, start: number): number | undefined {
+  let end = endAfter(sql, quote, start + 1);
+  while (end !== undefined && sql.charAt(end) === quote) end = endAfter(sql, quote, end + 1);
+  return end;
+}
+
+function endAfter(sql: string, what: string, start: number): number | undefined {
+  const at = sql.indexOf(what, start);
+  return at === -1 ? undefined : at + what.length;
+}
+
+/** The first place from `start` on that has one of the characters in `others`, a global pattern. */
+function endOfRun(sql: string, others: RegExp, start: number): number {
+  others.lastIndex = start;
+  return others.exec(sql)?.index ?? sql.length;
 }
 
 function refuse(what: string): never {

@@ -70,6 +70,27 @@ describe("assertTextAllowed()", () => {
     }
   });
 
+  it("reads what has millions of characters in front of a keyword or in a name", () => {
+    const long = 16_000_000;
+    const fronts = [
+      " ".repeat(long),
+      ";".repeat(long),
+      "--\n".repeat(long / 3),
+      "/**/".repeat(long / 4),
+      `--${"😀".repeat(long / 2)}\n`,
+      `/*${"*".repeat(long)}*/`,
+    ];
+    for (const front of fronts) {
+      assert.equal(assertTextAllowed(`${front}SELECT 1`).sql, "SELECT 1");
+      assert.throws(() => assertTextAllowed(`${front}VACUUM`), refused);
+    }
+    const word = "a".repeat(long);
+    for (const name of [word, `"${word}`, `"${word}"`, `'${"''".repeat(long / 2)}'`, `[${word}]`, `\`${word}`]) {
+      assert.throws(() => assertTextAllowed(`PRAGMA ${name}`), refused);
+    }
+    assert.throws(() => assertTextAllowed("é".repeat(long)), failsWith("SQL_ERROR", "sql"));
+  });
+
   it("refuses to set a PRAGMA, however it is spelled", () => {
     const names = [
       "user_version",

@@ -24,7 +24,10 @@ export async function openObservability(
 ): Promise<Observability> {
   const readGauges = async () => ({ ...(await engineOf().load()), ...engineOf().health.status });
   const metrics = config.metricsListen === undefined ? null : await Metrics.create(readGauges);
-  const tracing = config.traceEndpoint === undefined ? null : await createTracing(config.traceEndpoint, VERSION);
+  const tracing =
+    config.traceEndpoint === undefined
+      ? null
+      : await createTracing(config.traceEndpoint, VERSION, (reason) => logger.warn("spans were lost", { reason }));
   return {
     observer: metrics ?? noObserver,
     metrics,

@@ -1,3 +1,4 @@
+import { messageOf } from "../errors.js";
 import { monotonicMs } from "./clock.js";
 
 /** A call that has ended, as it is traced. */
@@ -24,21 +25,37 @@ export interface Tracing {
 /** Statuses that are a server's error (https://opentelemetry.io/docs/specs/semconv/rpc/grpc/). */
 const SERVER_ERRORS: ReadonlySet<number> = new Set([2, 4, 12, 13, 14, 15]);
 const EXPORT_TIMEOUT_MS = 2_000;
+/** A collector that is away fails every few seconds, and need not be complained of that often. */
+const COMPLAINT_INTERVAL_MS = 60_000;
 
 /**
  * Loads the OpenTelemetry libraries, which a driver without tracing does not need, and connects them to `endpoint`, which takes
  * OTLP over HTTP: `http://localhost:4318/v1/traces`. A collector that is not there costs spans, never a call.
  *
  * Spans carry names and statuses; no SQL text, no value and no path.
+ *
+ * @param onLost - Told why spans were lost, once a minute at most.
  */
-export async function createTracing(endpoint: string, driverVersion: string): Promise<Tracing> {
-  const [api, { parseTraceParent }, { OTLPTraceExporter }, { resourceFromAttributes }, sdk] = await Promise.all([
-    import("@opentelemetry/api"),
-    import("@opentelemetry/core"),
-    import("@opentelemetry/exporter-trace-otlp-http"),
-    import("@opentelemetry/resources"),
-    import("@opentelemetry/sdk-trace-base"),
-  ]);
+export async function createTracing(
+  endpoint: string,
+  driverVersion: string,
+  onLost: (why: string) => void,
+): Promise<Tracing> {
+  const [api, { parseTraceParent, setGlobalErrorHandler }, { OTLPTraceExporter }, { resourceFromAttributes }, sdk] =
+    await Promise.all([
+      import("@opentelemetry/api"),
+      import("@opentelemetry/core"),
+      import("@opentelemetry/exporter-trace-otlp-http"),
+      import("@opentelemetry/resources"),
+      import("@opentelemetry/sdk-trace-base"),
+    ]);
+  let complainedMs = Number.NEGATIVE_INFINITY;
+  // The exporter drops what the collector does not take and tells nobody else.
+  setGlobalErrorHandler((error) => {
+    if (monotonicMs() - complainedMs < COMPLAINT_INTERVAL_MS) return;
+    complainedMs = monotonicMs();
+    onLost(messageOf(error));
+  });
   const exporter = new OTLPTraceExporter({ url: endpoint, timeoutMillis: EXPORT_TIMEOUT_MS });
   const provider = new sdk.BasicTracerProvider({
     resource: resourceFromAttributes({ "service.name": "code-analysis-driver", "service.version": driverVersion }),

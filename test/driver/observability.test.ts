@@ -126,6 +126,24 @@ describe("serve --trace-endpoint", () => {
     assert.doesNotMatch(bodies.join(""), /secret_name|SELECT/);
   });
 
+  it("says that the collector does not take the spans", async () => {
+    const collector = createServer((incoming, response) => {
+      incoming.resume();
+      response.writeHead(404).end();
+    }).listen(0, "127.0.0.1");
+    await once(collector, "listening");
+    const bound = collector.address();
+    const port = typeof bound === "object" ? bound?.port : undefined;
+    const driver = await DriverProcess.start(inFolder(), {
+      args: ["--trace-endpoint", `http://127.0.0.1:${port}/v1/traces`],
+    });
+    await driver.execute("SELECT 1");
+    const { level, reason } = await driver.logged("spans were lost");
+    assert.deepEqual([level, typeof reason], ["warn", "string"]);
+    assert.equal((await driver.stop()).exitCode, 0);
+    collector.close();
+  });
+
   it("goes on when no collector is there", async () => {
     const driver = await DriverProcess.start(inFolder(), {
       args: ["--trace-endpoint", "http://127.0.0.1:9/v1/traces"],

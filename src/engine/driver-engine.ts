@@ -73,6 +73,8 @@ export class DriverEngine implements Engine {
   #isDraining = false;
   #firstSchemaState: Promise<SchemaState> | undefined;
   #lastSchemaState: SchemaState | undefined;
+  /** The last reader that was asked for the schema did not tell it. */
+  #isSchemaOutdated = false;
 
   constructor(options: EngineOptions) {
     const { databasePath, limits, log } = options;
@@ -283,10 +285,16 @@ export class DriverEngine implements Engine {
     try {
       const now = await this.#readSchemaState(AbortSignal.any([signal, patience.signal]));
       this.#lastSchemaState = now;
+      this.#isSchemaOutdated = false;
       return now;
     } catch (error) {
       if (signal.aborted) throw error;
-      this.#options.log("warn", "the schema could not be read", { reason: DriverError.from(error).message });
+      const reason = patience.signal.aborted
+        ? `No reader was free within ${SCHEMA_PATIENCE_MS} ms.`
+        : DriverError.from(error).message;
+      // Who monitors a driver asks again and again.
+      if (!this.#isSchemaOutdated) this.#options.log("warn", "the schema could not be read", { reason });
+      this.#isSchemaOutdated = true;
       return last;
     } finally {
       clearTimeout(timer);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { TableState } from "../../gen/code_analysis/driver/v1/recovery_pb.js";
 import { openConnection } from "../../src/sqlite/connection.js";
-import { type TestEngine, useEngines } from "../support/engine.js";
+import { ENDLESS, type TestEngine, useEngines, within } from "../support/engine.js";
 
 describe("GetDriverInfo", () => {
   const start = useEngines();
@@ -37,6 +37,27 @@ describe("GetDriverInfo", () => {
     assert.equal(await hash(test), first);
     await test.sql("INSERT INTO projects (id, root_path) VALUES ('p', '/p')");
     assert.equal(await hash(test), first, "rows are no schema");
+  });
+
+  it("is answered while every reader is busy, and the log says so once", async () => {
+    const test = await start({ readers: 1 });
+    await info(test);
+    const busy = test.call("execute", { sql: ENDLESS }, within(4_000));
+    busy.catch(() => undefined);
+    const known = await hash(test);
+    await Promise.all(Array.from({ length: 20 }, () => info(test)));
+    assert.equal(await hash(test), known);
+    assert.deepEqual(
+      test.log.filter(({ message }) => message === "the schema could not be read"),
+      [
+        {
+          level: "warn",
+          message: "the schema could not be read",
+          fields: { reason: "No reader was free within 1000 ms." },
+        },
+      ],
+    );
+    await assert.rejects(busy);
   });
 
   it("names the tables that are in between now, and what recovery did last", async () => {

@@ -190,7 +190,9 @@ export class GroupCommit {
    */
   earlierAnswer(call: WorkerCall): Uint8Array | null {
     const requestId = requestIdOf(call);
-    return requestId === "" ? null : this.#earlierAnswer(requestId, requestHash(call.operation, call.request));
+    return requestId === ""
+      ? null
+      : this.#earlierAnswer(requestId, requestHash(call.operation, call.request, this.#session.limits));
   }
 
   #attempt(writes: readonly PendingWrite[]): Attempt {
@@ -248,7 +250,7 @@ export class GroupCommit {
   #answer(write: PendingWrite): Uint8Array {
     const requestId = requestIdOf(write);
     if (requestId === "") return write.run(this.#session, write.request);
-    const hash = requestHash(write.operation, write.request);
+    const hash = requestHash(write.operation, write.request, this.#session.limits);
     const earlier = this.#earlierAnswer(requestId, hash);
     if (earlier !== null) return earlier;
     const response = write.run(this.#session, write.request);

@@ -10,6 +10,23 @@ const LENGTH_DELIMITED = 2;
  */
 export function stringField(message: Uint8Array, field: number): string {
   let found = "";
+  walk(message, (number, start, end) => {
+    if (number === field) found = text(message, start, end);
+  });
+  return found;
+}
+
+/** How often a field stands at the top level of an encoded message; see `stringField`. */
+export function countField(message: Uint8Array, field: number): number {
+  let count = 0;
+  walk(message, (found) => {
+    if (found === field) count++;
+  });
+  return count;
+}
+
+/** Tells where the content of each length-delimited field begins and ends, as far as the message is well-formed. */
+function walk(message: Uint8Array, onField: (field: number, start: number, end: number) => void): void {
   let at = 0;
   const varint = (): number => {
     let value = 0;
@@ -25,17 +42,16 @@ export function stringField(message: Uint8Array, field: number): string {
     const wireType = tag % 8;
     if (wireType === LENGTH_DELIMITED) {
       const length = varint();
-      if (Math.floor(tag / 8) === field) found = text(message, at, length);
+      onField(Math.floor(tag / 8), at, at + length);
       at += length;
     } else if (wireType === 0) varint();
     else if (wireType === 1) at += 8;
     else if (wireType === 5) at += 4;
-    else return found;
+    else return;
   }
-  return found;
 }
 
-function text(message: Uint8Array, start: number, length: number): string {
-  const bytes = message.subarray(start, start + length);
+function text(message: Uint8Array, start: number, end: number): string {
+  const bytes = message.subarray(start, end);
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString();
 }

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import fc from "fast-check";
-import { ExecuteRequestSchema } from "../../gen/code_analysis/driver/v1/sql_pb.js";
-import { RequestField, stringField } from "../../src/workers/request-fields.js";
+import { ExecuteBatchRequestSchema, ExecuteRequestSchema } from "../../gen/code_analysis/driver/v1/sql_pb.js";
+import { countField, RequestField, stringField } from "../../src/workers/request-fields.js";
 import { toValue } from "../support/session.js";
 
 describe("stringField()", () => {
@@ -59,5 +59,16 @@ describe("stringField()", () => {
     );
     assert.equal(stringField(Uint8Array.of(0x7a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f, 0x61), 15), "a");
     assert.equal(stringField(new Uint8Array(100).fill(0xff), 15), "");
+  });
+});
+
+describe("countField()", () => {
+  it("counts a field at the top level, and none within others", () => {
+    const statement = { sql: "SELECT ?", parameters: [toValue(1n), toValue("\n\n\n")] };
+    for (const count of [0, 1, 3, 1_000]) {
+      const request = { statements: Array.from({ length: count }, () => statement), transactionId: "t" };
+      const bytes = toBinary(ExecuteBatchRequestSchema, create(ExecuteBatchRequestSchema, request));
+      assert.equal(countField(bytes, ExecuteBatchRequestSchema.field.statements.number), count);
+    }
   });
 });

@@ -1,8 +1,4 @@
-import {
-  ExecuteBatchRequestSchema,
-  ExecuteRequestSchema,
-  QueryRequestSchema,
-} from "../../../gen/code_analysis/driver/v1/sql_pb.js";
+import { ExecuteRequestSchema, QueryRequestSchema } from "../../../gen/code_analysis/driver/v1/sql_pb.js";
 import type { Value } from "../../../gen/code_analysis/driver/v1/value_pb.js";
 import { DriverError } from "../../errors.js";
 import type { Statement } from "../../sqlite/connection.js";
@@ -10,6 +6,7 @@ import { fromSqliteError } from "../../sqlite/errors.js";
 import type { WorkerLimits } from "../limits.js";
 import type { Session } from "../session.js";
 import { type SqliteValue, WireWriter } from "../wire-writer.js";
+import { decodeBatch } from "./batch-request.js";
 import { decodeRequest, type UnaryOperation } from "./operation.js";
 
 /** Field numbers that ExecuteResponse, StatementResult, QueryResponse and SelectResponse share. */
@@ -41,15 +38,7 @@ export const execute: UnaryOperation = (session, bytes) => {
 };
 
 export const executeBatch: UnaryOperation = (session, bytes) => {
-  const { statements, maxRows } = decodeRequest(ExecuteBatchRequestSchema, bytes);
-  const { maxBatchStatements } = session.limits;
-  if (statements.length > maxBatchStatements) {
-    throw new DriverError(
-      "LIMIT_EXCEEDED",
-      `The batch has ${statements.length} statements; at most ${maxBatchStatements} are allowed.`,
-      { field: "statements" },
-    );
-  }
+  const { statements, maxRows } = decodeBatch(bytes, session.limits);
   if (statements.length === 0) {
     throw new DriverError("INVALID_REQUEST", "The batch has no statement.", { field: "statements" });
   }

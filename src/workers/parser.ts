@@ -44,6 +44,9 @@ import type { DatabaseWorkerOptions } from "./reader.js";
 /** The parser looks at the clock itself; the watchdog is for a parser that does not come back. */
 const HANG_GRACE_MS = 2_000;
 
+/** So many files and directories of a project are walked between two looks whether somebody still waits for the scan. */
+const ENTRIES_PER_TURN = 256;
+
 /** As much of a file as tells whether it is text, and what a `#!` line says. */
 const SNIFFED_BYTES = 8_192;
 const EMPTY = Buffer.alloc(0);
@@ -95,7 +98,7 @@ async function work(): Promise<void> {
   isWorking = true;
   for (let call = calls.shift(); call !== undefined; call = calls.shift()) {
     try {
-      if (call.operation === "scanProject") host.respond(call.id, scanProject(call));
+      if (call.operation === "scanProject") await scanProject(call);
       else if (call.operation === "indexFiles") await indexFiles(call);
       else throw new DriverError("INTERNAL", `A parser has no operation ${call.operation}.`);
     } catch (error) {
@@ -269,12 +272,27 @@ async function indexBytes(
   return { kind: FileResultKind.STORE, payload: encodeMessage(storeRequest) };
 }
 
-function scanProject({ request }: WorkerCall): Buffer {
-  const { projectId, paths } = decodeMessage<ScanProjectRequest>(request);
+/** A scan has no limit but its caller's patience: it ends when that does, in a system call that does not return as well. */
+async function scanProject(call: WorkerCall): Promise<void> {
+  host.guard.enter(call.id, call.deadlineMs + HANG_GRACE_MS);
+  try {
+    const walked = await walk(call);
+    if (walked === null) host.end(call.id);
+    else host.respond(call.id, encodeMessage(walked));
+  } finally {
+    host.guard.leave();
+  }
+}
+
+/** Null when the scan is not wanted any more. */
+async function walk(call: WorkerCall): Promise<ProjectScan | null> {
+  const { projectId, paths } = decodeMessage<ScanProjectRequest>(call.request);
   const root = rootOf(projectId).path;
   const files: string[] = [];
   const unreadable: { path: string; message: string }[] = [];
+  let entries = 0;
   for (const found of walkProject(root)) {
+    if (entries++ % ENTRIES_PER_TURN === 0 && !(await isStillWanted(call))) return null;
     if (found.kind === "file") files.push(found.relativePath);
     else if (found.kind === "unreadable") unreadable.push({ path: found.relativePath, message: found.message });
   }
@@ -291,13 +309,12 @@ function scanProject({ request }: WorkerCall): Buffer {
       const inProject = relative(root, path).replaceAll(sep, "/");
       return !found.has(inProject) && isWanted(inProject) && isKnown(inProject);
     });
-  const scan: ProjectScan = {
+  return {
     files: files.filter(isWanted),
     unreadable: unreadable.filter(({ path }) => isWanted(path)),
     gonePaths: removable.filter((path) => !isFileThere(path)),
     excludedPaths: removable.filter(isFileThere),
   };
-  return encodeMessage(scan);
 }
 
 /** Whether a walk would find the file; one that cannot be looked at may still be there. */

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { monotonicMs } from "../../src/observability/clock.js";
 import { SQLiteSchemaManager } from "../../src/schema/schema-manager.js";
 import { openConnection } from "../../src/sqlite/connection.js";
 import {
@@ -7,8 +8,9 @@ import {
   encodeMessage,
   FileResultKind,
   type IndexFilesRequest,
+  type ScanProjectRequest,
 } from "../../src/workers/index-messages.js";
-import { WorkerProcess } from "../../src/workers/worker-process.js";
+import { type CallOptions, WorkerProcess } from "../../src/workers/worker-process.js";
 import { reason, TEST_LIMITS } from "../support/engine.js";
 import { until, untilAtWork } from "../support/processes.js";
 import { useTempFolder } from "../support/temp-folder.js";
@@ -77,7 +79,53 @@ describe("a parser that is at work while calls wait for it", function () {
     abort.abort();
     await assert.rejects(cancelled, reason("CANCELLED"));
     await until("the parser is told", () => parser.bufferedBytes === 0);
-    writeFileSync(path("go"), "");
+    await go(1);
     assert.deepEqual(await Promise.all([first, third]), [FileResultKind.STORE, FileResultKind.STORE]);
   });
+
+  describe("and scans", () => {
+    function scan(options: CallOptions): Promise<Buffer> {
+      return parser.call(
+        "scanProject",
+        encodeMessage({ projectId: "p", paths: [] } satisfies ScanProjectRequest),
+        options,
+      );
+    }
+
+    /** More than are walked in one turn. */
+    function fill(directory: string): void {
+      mkdirSync(path("source", directory));
+      for (let i = 0; i < 300; i++) writeFileSync(path("source", directory, `${i}.py`), "");
+    }
+
+    it("ends a scan that is cancelled", async () => {
+      const abort = new AbortController();
+      mkdirSync(path("source", HANG_ON));
+      fill(`${HANG_ON}/files`);
+      mkdirSync(path("source", HANG_ON, "later"));
+      const cancelled = scan({ ...FOREVER, signal: abort.signal });
+      const second = index("second.py", "def second(): pass\n");
+      await parser.ready;
+      await untilAtWork(parser.pid ?? 0);
+      abort.abort();
+      await assert.rejects(cancelled, reason("CANCELLED"));
+      await until("the parser is told", () => parser.bufferedBytes === 0);
+      await go(2);
+      assert.equal(await second, FileResultKind.STORE);
+    });
+
+    it("is ended with a scan that does not come back from a directory, once its deadline is over", async () => {
+      mkdirSync(path("source", HANG_ON));
+      await assert.rejects(scan({ deadlineMs: monotonicMs() + 500 }), reason("DEADLINE_EXCEEDED"));
+      await parser.exited;
+    });
+  });
+
+  /** Ends this many hangs. */
+  async function go(times: number): Promise<void> {
+    for (let i = 0; i < times; i++) {
+      writeFileSync(path("go"), "");
+      await until("it goes on", () => !existsSync(path("go")));
+    }
+  }
 });

@@ -68,6 +68,7 @@ export class DriverEngine implements Engine {
   readonly #parsers: Parsers;
   readonly #backups: Backups;
   readonly #transactions: Transactions;
+  readonly #indexing: Indexing;
   readonly #unary: Readonly<Record<UnaryMethodName, UnaryHandler>>;
   readonly #streams: Readonly<Record<StreamMethodName, StreamHandler>>;
   #isDraining = false;
@@ -82,6 +83,7 @@ export class DriverEngine implements Engine {
     const observer: WriterObserver = {
       onServing: (isServing, detail) => this.#setServing(isServing, detail),
       onTransactionLost: (error) => this.#transactions.lost(error),
+      onUnresolvedProjects: (projectIds) => this.#indexing.connectLeftovers(projectIds),
       events: options.observer ?? noObserver,
       onFatal: (error) => {
         this.#setServing(false, error.message);
@@ -96,7 +98,7 @@ export class DriverEngine implements Engine {
     this.#parsers = new Parsers(databasePath, limits, log);
     this.#backups = new Backups(databasePath, log, this.#snapshots);
     this.#transactions = new Transactions(this.#writer, limits);
-    const indexing = new Indexing(this.#parsers, this.#writer, log);
+    this.#indexing = new Indexing(this.#parsers, this.#writer, log);
 
     // What a method needs decides where it goes: `write` runs in a group commit, `read` on a reader, both in the transaction
     // that the request names. Exclusive operations of the writer are writes here; it gives them the connection to themselves.
@@ -122,7 +124,7 @@ export class DriverEngine implements Engine {
       recover: (request, context) => this.#writer.recover(request, context),
       registerProject: write("registerProject"),
       listProjects: read("listProjects"),
-      indexFile: (request, context) => indexing.indexFile(request, context),
+      indexFile: (request, context) => this.#indexing.indexFile(request, context),
       listIndexingErrors: read("listIndexingErrors"),
       searchCode: read("searchCode"),
       findDefinitions: read("findDefinitions"),
@@ -135,7 +137,7 @@ export class DriverEngine implements Engine {
     this.#streams = {
       query: readStream("query"),
       select: readStream("select"),
-      indexProject: (request, context) => indexing.indexProject(request, context),
+      indexProject: (request, context) => this.#indexing.indexProject(request, context),
       backup: (request, context) => this.#backups.backup(request, context),
     };
   }

@@ -19,6 +19,7 @@ import {
   type ScanProjectRequest,
 } from "../workers/index-messages.js";
 import { decodeRequest } from "../workers/operations/operation.js";
+import { CallStoppedError } from "../workers/worker-process.js";
 import { type CallContext, callWith } from "./call.js";
 import { DatabaseHealing, FileFailedError, type FileOfCall } from "./database-healing.js";
 import { indexFileResponse } from "./index-file-response.js";
@@ -53,6 +54,10 @@ export class Indexing {
   readonly #log: EngineLog;
   readonly #healing: DatabaseHealing;
   readonly #order = new ReadOrder();
+  /** Of `#connectStored`, the last one for each project. */
+  readonly #attempts = new Map<string, Promise<void>>();
+  /** Projects with which one of them was stopped. */
+  readonly #overdue = new Set<string>();
 
   constructor(parsers: Parsers, writer: Writer, log: EngineLog) {
     this.#parsers = parsers;
@@ -114,9 +119,14 @@ export class Indexing {
       yield run.summaryMessage();
     } finally {
       // The client went away, or a failure ended the run: what is stored stays, the rest is not begun.
-      if (isUnderWay) await this.#connectStored(projectId, context);
+      if (isUnderWay) await this.#connectStored(projectId, context.requestId);
       leave();
     }
+  }
+
+  /** Connects what was stored in an IndexProject that ended with its process. */
+  connectLeftovers(projectIds: readonly string[]): void {
+    for (const projectId of projectIds) void this.#connectStored(projectId, "start");
   }
 
   #scan(request: ScanProjectRequest, context: CallContext): Promise<ProjectScan> {
@@ -141,17 +151,25 @@ export class Indexing {
     );
   }
 
-  /** Connects the files that a run has stored which did not come to its end. */
-  async #connectStored(projectId: string, context: CallContext): Promise<void> {
+  /** Connects, one attempt for a project after the other, the files that a run has stored which did not come to its end. */
+  async #connectStored(projectId: string, requestId: string): Promise<void> {
+    const earlier = this.#attempts.get(projectId) ?? Promise.resolve();
+    const attempt = earlier.then(() => this.#tryToConnect(projectId, requestId));
+    this.#attempts.set(projectId, attempt);
+    await attempt;
+    if (this.#attempts.get(projectId) === attempt) this.#attempts.delete(projectId);
+  }
+
+  async #tryToConnect(projectId: string, requestId: string): Promise<void> {
+    if (this.#overdue.has(projectId)) return;
     const { signal } = new AbortController();
+    const context: CallContext = { deadlineMs: Number.POSITIVE_INFINITY, signal, role: "read-write", requestId };
     try {
-      await this.#finish(
-        projectId,
-        NOTHING_TO_REMOVE,
-        callWith(context, { deadlineMs: Number.POSITIVE_INFINITY, signal }),
-      );
+      await this.#finish(projectId, NOTHING_TO_REMOVE, context);
     } catch (error) {
-      // The database knows that they are missing, and the next connect makes them.
+      // It has cost the writer its process; the next one must not die of it as well.
+      if (error instanceof CallStoppedError) this.#overdue.add(projectId);
+      // The database knows that they are missing: the next IndexProject makes them, or the next driver.
       const { message } = DriverError.from(error);
       this.#log("warn", "the files of an unfinished IndexProject are not connected yet", {
         projectId,

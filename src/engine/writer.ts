@@ -37,6 +37,8 @@ export interface WriterObserver {
   /** The database takes writes, or does not until further notice. */
   onServing(isServing: boolean, why: string): void;
   onTransactionLost(error: DriverError): void;
+  /** The writer has started and found projects whose files an earlier process has not connected. */
+  onUnresolvedProjects(projectIds: readonly string[]): void;
   /** What concerns nobody's call, for metrics. */
   readonly events: EngineObserver;
   /** The driver cannot go on: the writer cannot be started again, or the disk keeps failing. */
@@ -342,6 +344,7 @@ export class Writer {
     this.#lastRecovery = decodeRecovery(info.recovery);
     // One that dies before it is ready is a failed start, not a reason for the next one.
     void process.exited.then(() => this.#onDeath());
+    this.#observer.onUnresolvedProjects(info.unresolvedProjects);
     return info;
   }
 
@@ -392,6 +395,7 @@ export class Writer {
         this.#commitSeq = BigInt(event.commitSeq);
         this.#lastRecovery = decodeRecovery(event.recovery);
         this.#observer.onServing(true, "the database was opened again");
+        this.#observer.onUnresolvedProjects(event.unresolvedProjects);
         break;
       case "commitFailed":
         this.#onCommitFailed(DriverError.fromJSON(event.error));

@@ -123,8 +123,12 @@ const USES = `SELECT u.file_id AS fileId, u.number, coalesce(f.relative_path, f.
     LEFT JOIN main.entity_cross_ref e ON e.id = u.edge_id AND e.file_id = u.file_id
   WHERE ${ENTITY_EXISTS("u.caller_type", "u.caller_id")}`;
 
-/** Prepares all statements for `connection`. */
-export function createEdgeResolver(connection: Connection): EdgeResolver {
+/**
+ * Prepares all statements for `connection`.
+ *
+ * @param onStep told before the edges of each file, and of each name of other files, are written
+ */
+export function createEdgeResolver(connection: Connection, onStep: () => void = () => undefined): EdgeResolver {
   const usesOfFile = connection.prepare<{ fileId: number }, Use>(`${USES} AND u.file_id = @fileId`);
   const usesOfName = connection.prepare<{ projectId: string; name: string }, Use>(
     `${USES} AND u.name = @name AND f.project_id = @projectId`,
@@ -228,6 +232,7 @@ export function createEdgeResolver(connection: Connection): EdgeResolver {
 
   /** Makes the edges of `uses` what they should be, writing only those that are not; answers how many it wrote. */
   function connect(uses: readonly Use[], lookup: (use: Use) => Candidate | null): number {
+    onStep();
     const edges: BoundValue[] = [];
     let written = 0;
     let nextId: number | undefined;

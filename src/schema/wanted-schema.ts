@@ -49,6 +49,11 @@ function execute(scratch: Connection, sql: string, statement: readonly Token[]):
   if (!isKeyword(first, "create") || second === undefined || !CREATABLE.has(second.value)) {
     throw mistake(sql, first.start, "only CREATE TABLE, INDEX, VIEW, TRIGGER and VIRTUAL TABLE can stand here");
   }
+  const copy =
+    isKeyword(second, "table") && statement.find((token) => isKeyword(token, "as") || isOperator(token, "("));
+  if (copy && isKeyword(copy, "as")) {
+    throw mistake(sql, copy.start, "a table is declared by its columns here, not by a SELECT");
+  }
   try {
     // `prepare` takes one statement only. `exec` would run what a text hides behind words that can be names as well:
     // CREATE TABLE t (trigger, begin); ATTACH …

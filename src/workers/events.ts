@@ -23,8 +23,13 @@ export type WorkerEvent =
   | { readonly type: "transactionLost"; readonly error: SerializedDriverError }
   /** A commit failed with an I/O error; the worker reopens the database. */
   | { readonly type: "commitFailed"; readonly error: SerializedDriverError }
-  /** The database is open again after a failed commit; `recovery` as in `WriterInfo`. */
-  | { readonly type: "reopened"; readonly commitSeq: string; readonly recovery: string }
+  /** The database is open again after a failed commit; the rest as in `WriterInfo`. */
+  | {
+      readonly type: "reopened";
+      readonly commitSeq: string;
+      readonly recovery: string;
+      readonly unresolvedProjects: readonly string[];
+    }
   /** Recovery has changed something in the database. */
   | { readonly type: "recovered" }
   /** A row of this type was stored in `indexing_errors`. */

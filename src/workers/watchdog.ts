@@ -51,6 +51,11 @@ export class StatementGuard {
     Atomics.store(this.#state.word, 0, this.#running);
   }
 
+  /** The running call may go on until then: it has done a part of its work. Without one this means nothing. */
+  extend(deadlineMs: number): void {
+    this.#state.deadlineMs[0] = deadlineMs;
+  }
+
   /** Nothing may be killed from now on. */
   leave(): void {
     const before = Atomics.compareExchange(this.#state.word, 0, this.#running, Phase.IDLE);

@@ -10,6 +10,7 @@ import { fromSqliteError } from "../sqlite/errors.js";
 import { acquireDriverPresence } from "../sqlite/presence-lock.js";
 import { CommitFailedError, inTransaction, rewriteHeader } from "../sqlite/transaction.js";
 import { hasFramesBehindEnd, inspectWal, walBytes } from "../sqlite/wal.js";
+import { boundOf, UNBOUND } from "./call-bound.js";
 import type { CommitBatch } from "./events.js";
 import { GroupCommit, type Outcome, type PendingWrite } from "./group-commit.js";
 import { announce, exitWorker, type WorkerCall, WorkerHost, workerOptions } from "./host.js";
@@ -32,6 +33,8 @@ export interface WriterInfo {
   /** The last commit now; connecting can make one of its own. */
   readonly commitSeq: string;
   readonly sqliteVersion: string;
+  /** Projects whose files an earlier process has not connected, ended in the middle of an IndexProject. */
+  readonly unresolvedProjects: readonly string[];
   /** Encoded `RecoveryReport` of this connect, in base64. */
   readonly recovery: string;
 }
@@ -150,6 +153,7 @@ function takeExclusive(): boolean {
     host.fail(call.id, new DriverError("DEADLINE_EXCEEDED", "The deadline passed before the call was started."));
     return true;
   }
+  session.bound = boundOf(call, host.guard, limits);
   try {
     host.respond(call.id, commits.earlierAnswer(call) ?? run(session, call.request));
     lockWait.end();
@@ -161,6 +165,8 @@ function takeExclusive(): boolean {
     }
     if (!isLockedOut(error)) host.fail(call.id, error);
     else putBack([call]);
+  } finally {
+    session.bound = UNBOUND;
   }
   committed();
   return true;
@@ -302,7 +308,9 @@ function commitFailed(calls: readonly WorkerCall[], error: CommitFailedError): v
     const verdict: unknown = session.connection.pragma("quick_check(1)", { simple: true });
     if (verdict !== "ok") throw new DriverError("DATABASE_CORRUPT", `quick_check says: ${String(verdict)}.`);
     const recovery = prepareToServe();
-    host.event({ type: "reopened", commitSeq: session.tables.commitSeq().toString(), recovery });
+    const { tables } = session;
+    const unresolvedProjects = tables.unresolvedProjects();
+    host.event({ type: "reopened", commitSeq: tables.commitSeq().toString(), recovery, unresolvedProjects });
   } catch (fatal) {
     if (fatal instanceof CommitFailedError) host.event({ type: "commitFailed", error: fatal.cause.toJSON() });
     host.log("error", "the writer cannot go on after a failed commit", { reason: DriverError.from(fatal).message });
@@ -392,6 +400,7 @@ await announce(host, async () => {
     foundCommitSeq,
     commitSeq: session.tables.commitSeq().toString(),
     sqliteVersion: session.connection.prepare("SELECT sqlite_version()").pluck().get() as string,
+    unresolvedProjects: session.tables.unresolvedProjects(),
   };
   isOpen = true;
   if (queue.length > 0) schedule();

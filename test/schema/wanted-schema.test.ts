@@ -13,6 +13,11 @@ describe("readWantedSchema()", () => {
     ["a statement that is no CREATE", "CREATE TABLE t (a);\n  DROP TABLE t;", /line 2, column 3: only CREATE TABLE/],
     ["a TEMP table", "CREATE TEMP TABLE t (a);", /line 1, column 1: only CREATE TABLE/],
     [
+      "a SELECT in place of columns",
+      "CREATE TABLE IF NOT EXISTS t\n AS SELECT 1;",
+      /line 2, column 2: a table is declared/,
+    ],
+    [
       "a text that is not closed",
       "CREATE TABLE t (a,\n b TEXT DEFAULT 'open);\nCREATE TABLE u (a);\n",
       /line 2, column 17: the text or name that begins with 'open\); is not closed\.$/,
@@ -28,6 +33,11 @@ describe("readWantedSchema()", () => {
       );
     });
   }
+
+  it("takes AS where it is no SELECT that makes the table", () => {
+    const sql = 'CREATE TABLE "as" (a, "as", b AS (a + 1)); CREATE TABLE t (a CHECK (CAST(a AS TEXT) > 0));';
+    assert.deepEqual([...readWantedSchema(sql).tables.keys()], ["as", "t"]);
+  });
 
   it("takes an empty text for an empty schema", () => {
     assert.equal(readWantedSchema(" -- nothing\n/* at all */ ;;").tables.size, 0);

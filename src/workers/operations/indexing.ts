@@ -26,6 +26,8 @@ interface IndexWriter {
   readonly findRoot: Statement<string, [string]>;
   /** Files whose edges to other files wait for the end of an IndexProject, by project. */
   readonly unresolved: Map<string, FileChange[]>;
+  /** Projects with such files of an earlier process; which files those are, nobody knows any more. */
+  readonly leftovers: Set<string>;
 }
 
 const indexWriters = new WeakMap<WriterSession, IndexWriter>();
@@ -37,9 +39,10 @@ function indexWriterOf(session: WriterSession): IndexWriter {
     const { connection } = session;
     writer = {
       store: createFileStore(connection),
-      edges: createEdgeResolver(connection),
+      edges: createEdgeResolver(connection, () => session.bound.renew()),
       findRoot: connection.prepare<[string], string>("SELECT root_path FROM main.projects WHERE id = ?").pluck(),
       unresolved: new Map(),
+      leftovers: new Set(session.tables.unresolvedProjects()),
     };
     indexWriters.set(session, writer);
   }
@@ -113,35 +116,26 @@ export const storeFailure: WriteOperation = ({ connection, onIndexingError }, by
  */
 export const finishProject: ExclusiveOperation = (session, bytes) => {
   const { projectId, gonePaths, excludedPaths } = decodeMessage<FinishProjectRequest>(bytes);
-  const { store, edges, unresolved } = indexWriterOf(session);
+  const { store, edges, unresolved, leftovers } = indexWriterOf(session);
   const finished = session.commitAlone((): FinishedProject => {
     const lookedMs = monotonicMs();
     const returnedPaths = gonePaths.filter(isFileThere);
     const isBack = new Set(returnedPaths);
     const removed = [...gonePaths.filter((path) => !isBack.has(path)), ...excludedPaths]
       .map((path) => {
+        session.bound.renew();
         const change = store.removeFile(projectId, path);
         if (change === null) store.clearFailure(projectId, path);
         return change;
       })
       .filter((change) => change !== null);
-    const crossReferences = edges.resolve(projectId, [...(unresolved.get(projectId) ?? []), ...removed]);
+    const crossReferences = leftovers.has(projectId)
+      ? edges.resolveAll(projectId)
+      : edges.resolve(projectId, [...(unresolved.get(projectId) ?? []), ...removed]);
     session.tables.clearUnresolved(projectId);
     return { filesRemoved: removed.length, crossReferences, returnedPaths, lookedMs };
   });
   unresolved.delete(projectId);
+  leftovers.delete(projectId);
   return encodeMessage(finished);
 };
-
-/** Makes the edges anew of projects whose IndexProject was cut short when an earlier process ended. */
-export function resolveLeftovers(session: WriterSession): void {
-  const projectIds = session.tables.unresolvedProjects();
-  if (projectIds.length === 0) return;
-  const { edges } = indexWriterOf(session);
-  session.commitAlone(() => {
-    for (const projectId of projectIds) {
-      edges.resolveAll(projectId);
-      session.tables.clearUnresolved(projectId);
-    }
-  });
-}

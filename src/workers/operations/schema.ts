@@ -109,10 +109,21 @@ export const syncSchema: ExclusiveOperation = (session, bytes) => {
   }
   assertDefinitionAllowed(schemaSql);
   return onDatabase(() => {
-    const { createdTables, createdObjects } = schema.createMissing(schemaSql, (body) => session.commitAlone(body));
+    // Reading it runs the client's statements.
+    const wanted = session.bound.run(() => wantedModel(schemaSql));
+    const readDrift = () => schemaDriftMessages(compareSchemas(inspectSchema(connection), wanted));
+    let drift: ReturnType<typeof readDrift> | undefined;
+    const { createdTables, createdObjects } = schema.createMissing(schemaSql, (create) =>
+      session.commitAlone(() => {
+        const created = create();
+        // Now, because what is committed must not be stopped any more.
+        drift = readDrift();
+        return created;
+      }),
+    );
+    drift ??= session.bound.run(readDrift);
     const hasCreated = createdTables.length + createdObjects.length > 0;
     const commitSeq = hasCreated ? session.commitSeq : 0n;
-    const drift = schemaDriftMessages(compareSchemas(inspectSchema(connection), wantedModel(schemaSql)));
     return toBinary(
       SyncSchemaResponseSchema,
       create(SyncSchemaResponseSchema, {

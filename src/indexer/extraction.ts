@@ -45,7 +45,7 @@ export class Extractor {
   readonly #imports: Import[] = [];
   readonly #usages: RawUsage[] = [];
   readonly #comments: CommentRange[] = [];
-  /** Receivers whose call is still to come; what is inside another comes after it. */
+  /** Receivers whose call is still to come. Each lies in the one before it, which ends later. */
   readonly #receivers: CommentRange[] = [];
   /** Bases that a region gives to its owner. */
   readonly #ownerBases: { readonly owner: string; readonly bases: readonly string[] }[] = [];
@@ -173,7 +173,7 @@ export class Extractor {
         }
         break;
       case "receiver":
-        this.#receivers.push({ start, end });
+        this.#addReceiver(start, end);
         break;
       case "pass":
         if (draft) draft.hasPass = true;
@@ -318,7 +318,14 @@ export class Extractor {
     });
   }
 
-  /** The receiver captured for the call whose name starts here: the innermost that ends before it. */
+  /** Keeps the innermost last: of receivers that start at one place (`a` and `a.b()` in `a.b().c()`) either may come first. */
+  #addReceiver(start: number, end: number): void {
+    let index = this.#receivers.length;
+    while (index > 0 && (this.#receivers[index - 1]?.end ?? end) < end) index--;
+    this.#receivers.splice(index, 0, { start, end });
+  }
+
+  /** The receiver captured for the call whose name starts here: the innermost, when it ends before the name. */
   #receiverBefore(start: number): string | null {
     const last = this.#receivers.at(-1);
     if (last === undefined || last.end > start) return null;

@@ -21,7 +21,7 @@ export interface Callee {
   readonly name: string;
   /** Everything before the name, when that is a plain dotted name. */
   readonly receiver: string | null;
-  /** Whether there is anything before the name. */
+  /** Whether there is anything before the name, other than a namespace of PHP. */
   readonly isMember: boolean;
   /** Whether that is a path (`std::fmt::`). */
   readonly isPath: boolean;
@@ -40,7 +40,7 @@ function parseCallee(callee: string): Callee {
   return {
     name: callee.slice(nameStart),
     receiver: plainReceiver(receiver),
-    isMember: receiver !== "",
+    isMember: receiver !== "" && !before.endsWith("\\"),
     isPath: /::\s*$/.test(before),
   };
 }
@@ -84,8 +84,8 @@ function isNameUnit(unit: number): boolean {
  * A use is an instantiation when the language says so (`new X`). Where it does not (Python), it is one when the called name
  * is bare and either a class of this file or a CapWord that is no function of this file; or when it is a CapWord reached
  * through an imported name or a class (`module.Thing()`). Everything else is a call: of a `method` where there is a
- * receiver, except on a name bound by a plain `import`, which is a module, and on a lower-case path (`std::mem::`); else of a
- * `function`.
+ * receiver, except on a name bound by a plain `import`, which is a module, on a namespace, and on a lower-case path
+ * (`std::mem::`); else of a `function`.
  */
 export function resolveUsages(
   usages: readonly RawUsage[],
@@ -104,7 +104,7 @@ export function resolveUsages(
   for (const { name, alias, type } of imports) {
     const local = alias ?? localNameOf(name);
     bound.add(local);
-    if (type === "import") modules.add(local);
+    if (type === "import" && !language.isImportOfFile) modules.add(local);
   }
 
   const isInstantiation = ({ name, receiver, isMember }: Callee): boolean => {

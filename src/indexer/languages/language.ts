@@ -74,6 +74,8 @@ export interface Language {
   readonly moduleMark?: RegExp;
   /** The clause in which a file says to which package or namespace it belongs; its first group is the name. */
   readonly packageClause?: RegExp;
+  /** Whether an import without `from` takes in a file and binds no name: `#include`, `require`. */
+  readonly isImportOfFile?: boolean;
   /** What an explicit "not implemented" looks like, tested against the text of each `@raise`. */
   readonly notImplemented?: RegExp;
   /** What a function's text ends with when its body is empty; such a function counts as one that only passes. */

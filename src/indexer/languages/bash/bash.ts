@@ -12,6 +12,7 @@ export const bash: Language = {
   lineOf: "name",
   receivers: [],
   isCapitalCallInstantiation: false,
+  isImportOfFile: true,
   isCalleeWhole: true,
   reach: "project",
   emptyBody: /\{\s*(?::|true);?\s*\}$/,

@@ -20,6 +20,7 @@ export const c: Language = {
   isCapitalCallInstantiation: false,
   areVariablesCallable: true,
   reach: "project",
+  isImportOfFile: true,
   emptyBody: /\)[^{}]*\{\s*\}$/,
   docComments: { pattern: /^\/[/*]/, isRun: true },
   splitName: (spelled) => ({ name: NEVER_A_NAME.test(spelled) ? "" : spelled, owner: null }),

@@ -16,6 +16,7 @@ export const php: Language = {
   selfTypes: ["self", "static"],
   reach: "project",
   packageClause: /^[ \t]*(?:<\?php\s+)?namespace\s+([\w\\]+)\s*[;{]/m,
+  isImportOfFile: true,
   notImplemented: /not (?:yet )?implemented/i,
   emptyBody: /\{\s*\}$/,
   docComments: { pattern: /^\/\*\*(?!\/)/, isRun: false },

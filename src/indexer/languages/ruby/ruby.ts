@@ -12,6 +12,7 @@ export const ruby: Language = {
   lineOf: "name",
   receivers: ["self"],
   isCapitalCallInstantiation: false,
+  isImportOfFile: true,
   constructorCall: "new",
   isReceiverImplicit: true,
   reach: "project",

@@ -2,7 +2,7 @@ import type { Tree } from "web-tree-sitter";
 import { messageOf } from "../errors.js";
 import type { ParsedFile, Problem } from "./entities.js";
 import { type Extraction, Extractor } from "./extraction.js";
-import { closeGrammarGap } from "./grammar-gaps.js";
+import { closeGrammarGaps } from "./grammar-gaps.js";
 import { IndexingError } from "./indexing-error.js";
 import { type LoadedGrammar, loadGrammar } from "./languages/grammar.js";
 import type { Language } from "./languages/language.js";
@@ -23,6 +23,9 @@ const WINDOW_UNITS = 1 << 18;
 
 /** How much of a file may decide about its language. */
 const HEAD_BYTES = 1 << 16;
+
+/** How often gaps in a grammar are looked for: what stands in a class is read for what it is once the head of the class is. */
+const GAP_ROUNDS = 2;
 
 /** web-tree-sitter 0.27 takes the range of a query in bytes of UTF-16, although it gives the places of nodes in code units. */
 const BYTES_PER_UNIT = 2;
@@ -69,14 +72,14 @@ function extract(
   let tree: Tree | null = null;
   try {
     let { text } = source;
-    tree = grammar.parser.parse(text, null, { progressCallback: isLate });
-    if (tree?.rootNode.hasError && language.grammarGap !== undefined) {
-      const readable = closeGrammarGap(text, tree, language.grammarGap);
-      if (readable !== text) {
-        tree.delete();
-        text = readable;
-        tree = grammar.parser.parse(text, null, { progressCallback: isLate });
-      }
+    const parse = (): Tree | null => grammar.parser.parse(text, null, { progressCallback: isLate });
+    tree = parse();
+    for (let round = 0; round < GAP_ROUNDS && tree !== null; round++) {
+      const readable = closeGrammarGaps(text, tree, language.grammarGaps ?? []);
+      if (readable === text) break;
+      tree.delete();
+      text = readable;
+      tree = parse();
     }
     if (tree === null) throw timeoutError(path, timeoutMs);
     const { rootNode } = tree;

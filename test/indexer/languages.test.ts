@@ -144,6 +144,31 @@ describe("parseSource() in every language", () => {
     );
   });
 
+  it("takes no name of C++ for a macro where the grammar has a place for it", async () => {
+    const text = [
+      "struct POINT origin{1, 2};",
+      "class Last final : Base {};",
+      'const char *text = "class EXPORT Widget {"; // class EXPORT Widget {',
+      "BOOL isOpen(void) { return FALSE; }",
+      "BENCH(one)",
+      "TEST(a, b) { call(); }",
+      "SIZE",
+      "count(int n) { return n; }",
+      "",
+    ].join("\n");
+    const file = await parseSource(Buffer.from(text), "a.cpp", LIMITS);
+    assert.equal(file.text, text);
+    assert.deepEqual(
+      file.definitions.map(({ kind, name, start, end }) => [kind, name, text.slice(start, end)]),
+      [
+        ["class", "Last", "class Last final : Base {}"],
+        ["function", "isOpen", "BOOL isOpen(void) { return FALSE; }"],
+        ["function", "TEST", "TEST(a, b) { call(); }"],
+        ["function", "count", "SIZE\ncount(int n) { return n; }"],
+      ],
+    );
+  });
+
   it("reads a name of Python that stands on the line after its dot, less indented than its block", async () => {
     const text = [
       "class A:",

@@ -1,3 +1,4 @@
+import type { Node } from "web-tree-sitter";
 import type { Import } from "../entities.js";
 
 /** An imported name without its line, which is that of the statement. */
@@ -11,12 +12,17 @@ export interface DocComments {
   readonly isRun: boolean;
 }
 
-/** A correct shape of source that the grammar takes for an error. */
+/** A correct shape of source that the grammar takes for an error, or for something else. */
 export interface GrammarGap {
-  /** Global, without groups; starts with a keyword or a sign. */
+  /** Global, without groups; starts with a keyword, a sign or a name. */
   readonly pattern: RegExp;
   /** What the grammar reads instead: a text of the same length, with the same definitions in it. */
   readonly substitute: (shape: string) => string;
+  /**
+   * Whether the grammar misread the shape that starts with this token. Where absent, that is what an error around the token
+   * says, and the shape is looked for only in a file that has one.
+   */
+  readonly isMisread?: (token: Node) => boolean;
 }
 
 /**
@@ -46,8 +52,7 @@ export interface Language {
   /** Files beside this one: the compiled grammar, and the queries, which are read as one. */
   readonly grammar: string;
   readonly queries: readonly string[];
-  /** Looked for only in a file that has a syntax error to the grammar. */
-  readonly grammarGap?: GrammarGap;
+  readonly grammarGaps?: readonly GrammarGap[];
 
   /** Which line is a definition's: that of its node (its keyword), or that of its name where modifiers come first. */
   readonly lineOf: "node" | "name";

@@ -1,4 +1,5 @@
 import type { Language } from "../language.js";
+import { MACRO_GAPS } from "./macro-gaps.js";
 
 /**
  * Keywords that the grammar takes for the name of a function: where an `else if (…) {` stands alone between `#if` and `#endif`,
@@ -15,6 +16,7 @@ export const c: Language = {
   interpreters: [],
   grammar: "c/grammar.wasm",
   queries: ["c/declarations.scm", "c/queries.scm"],
+  grammarGaps: MACRO_GAPS,
   lineOf: "name",
   receivers: [],
   isCapitalCallInstantiation: false,

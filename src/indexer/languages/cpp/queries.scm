@@ -7,6 +7,7 @@
 (class_specifier name: (template_type name: (_) @name) body: (_))
 (class_specifier name: (qualified_identifier) @name body: (_))
 (struct_specifier name: (template_type name: (_) @name) body: (_))
+(union_specifier name: (template_type name: (_) @name) body: (_))
 (struct_specifier name: (qualified_identifier) @name body: (_))
 (base_class_clause [(type_identifier) (template_type) (qualified_identifier)] @base)
 

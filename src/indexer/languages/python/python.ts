@@ -24,10 +24,12 @@ export const python: Language = {
   normalizeName: (name) => (isAscii(name) ? name : name.normalize("NFKC")),
   // Inside of brackets, a name may stand on the line after its dot, less indented than the block: the grammar ends the block there.
   // With the dot before the name it does not. What is looked for last is the bracket that is open in the dot's line.
-  grammarGap: {
-    pattern: /\.[ \t]*\r?\n[ \t]+(?=[^\W\d])(?<=[([{][^()[\]{}\n]*\n[ \t]+)/g,
-    substitute: (shape) => ` ${shape.slice(1, -1)}.`,
-  },
+  grammarGaps: [
+    {
+      pattern: /\.[ \t]*\r?\n[ \t]+(?=[^\W\d])(?<=[([{][^()[\]{}\n]*\n[ \t]+)/g,
+      substitute: (shape) => ` ${shape.slice(1, -1)}.`,
+    },
+  ],
   docstringOf: pythonStringValue,
   importsOf: importsOfPython,
 };

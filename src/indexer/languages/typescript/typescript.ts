@@ -13,10 +13,12 @@ export const typescript: Language = {
   queries,
   // `export default function (): T;` without a name or a body: the grammar takes it for an expression, which needs a body
   // (https://github.com/tree-sitter/tree-sitter-javascript/issues/323). As `export function default (): T;` it has its name, too.
-  grammarGap: {
-    pattern: /\bdefault[ \t]+function(?=\s*[(<])/g,
-    substitute: (shape) => `function${shape.slice("default".length, -"function".length)}default`,
-  },
+  grammarGaps: [
+    {
+      pattern: /\bdefault[ \t]+function(?=\s*[(<])/g,
+      substitute: (shape) => `function${shape.slice("default".length, -"function".length)}default`,
+    },
+  ],
   baseOf: (spelled) => spelled.replace(/^extends\s+/, ""),
 };
 

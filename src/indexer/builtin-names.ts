@@ -30,9 +30,10 @@ const PYTHON: BuiltinNames = {
 /** https://developer.mozilla.org/docs/Web/JavaScript/Reference/Global_Objects: functions, and members of the common types. */
 const SCRIPT: BuiltinNames = {
   functions: words(`
-    Array Boolean Date Error Map Number Object Promise Proxy RegExp Set String Symbol WeakMap WeakSet clearInterval clearTimeout
-    decodeURIComponent encodeURIComponent fetch isFinite isNaN parseFloat parseInt queueMicrotask require setImmediate
-    setInterval setTimeout structuredClone`),
+    Array Atomics BigInt Boolean Buffer Date Error Intl JSON Map Math Number Object Promise Proxy Reflect RegExp Set String Symbol
+    WeakMap WeakSet clearInterval clearTimeout console decodeURIComponent document encodeURIComponent fetch globalThis isFinite
+    isNaN localStorage parseFloat parseInt performance process queueMicrotask require setImmediate setInterval setTimeout
+    structuredClone window`),
   members: words(`
     add apply at bind call catch charAt charCodeAt clear concat delete endsWith entries every exec fill filter finally find
     findIndex flat flatMap forEach get has hasOwnProperty includes indexOf join keys lastIndexOf map match matchAll next padEnd
@@ -47,7 +48,7 @@ const BUILTINS_OF_LANGUAGE: Readonly<Record<string, BuiltinNames>> = {
   tsx: SCRIPT,
 };
 
-/** True when `name`, called bare (`functions`) or on some object (`members`), is one of the language's own. */
+/** True when `name`, used bare (`functions`) or on some object (`members`), is one of the language's own. */
 export function isBuiltinName(language: string | null, kind: keyof BuiltinNames, name: string): boolean {
   return BUILTINS_OF_LANGUAGE[language ?? ""]?.[kind].has(name) ?? false;
 }

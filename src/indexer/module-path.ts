@@ -1,3 +1,5 @@
+import { familyOf } from "./languages/registry.js";
+
 /**
  * Which file an import means, by path alone: modules and files are compared as lists of path parts.
  *
@@ -10,6 +12,9 @@
 
 /** File names that stand for their directory. */
 const INDEX_NAMES: ReadonlySet<string> = new Set(["__init__", "index", "mod"]);
+
+/** What bundlers and packages put before a path of their own: `@/`, `~/`, `#` (https://nodejs.org/api/packages.html#subpath-imports). */
+const SCRIPT_ALIAS = /^(?:[@~]\/|#\/?)/;
 
 const SCRIPT_EXTENSION = /\.(?:[cm]?[jt]sx?|vue|svelte)$/;
 
@@ -56,6 +61,22 @@ export function originOfPackage(name: string): string {
   return `${name.replaceAll(".", "/")}/`;
 }
 
+/**
+ * A namespace of PHP, which is a directory as it is spelled or with a small first part (`App`, `app/`), or, where the file that
+ * uses it is of a namespace with the same first part, below a directory that does not repeat that (`src/`).
+ *
+ * @param own the namespace of the file that uses it, or empty
+ */
+export function originOfNamespace(namespace: string, own: string): string {
+  const [first = "", ...rest] = namespace.split("\\").filter((part) => part !== "");
+  const paths = [
+    [first, ...rest],
+    [first.toLowerCase(), ...rest],
+  ];
+  if (rest.length > 0 && own.split("\\")[0] === first) paths.push(rest);
+  return anyOrigin(paths.map((parts) => parts.join("/")));
+}
+
 /** What Go calls a package by its import path, where the package's own clause does not say otherwise: the last part, no version. */
 export function packageName(path: string): string {
   const parts = path.split("/").filter((part) => !/^v\d+$/.test(part));
@@ -74,6 +95,9 @@ export function originOfModule(module: string, importerPath: string, language: s
   }
   if (module.startsWith("./") || module.startsWith("../") || module === "." || module === "..") {
     return `/${normalizeRelative(directory, module).join("/")}`;
+  }
+  if (SCRIPT_ALIAS.test(module) && familyOf(language) === "script") {
+    return normalizeRelative([], module.replace(SCRIPT_ALIAS, "")).join("/");
   }
   const parts = module
     .replace(/\.(?:h|hh|hpp|hxx|rb|php|sh)$/, "")
@@ -97,8 +121,13 @@ function normalizeRelative(directory: readonly string[], module: string): string
 /** `origin` with the parts of `member` (`Class`, `sub.module`) behind it. */
 export function extendOrigin(origin: string, member: readonly string[]): string {
   if (member.length === 0) return origin;
-  if (isPackage(origin)) return `${origin}${member.join("/")}/`;
-  return origin === "" || origin === "/" ? `${origin}${member.join("/")}` : `${origin}/${member.join("/")}`;
+  const path = member.join("/");
+  return anyOrigin(
+    splitOrigins(origin).map((one) => {
+      if (isPackage(one)) return `${one}${path}/`;
+      return one === "" || one === "/" ? `${one}${path}` : `${one}/${path}`;
+    }),
+  );
 }
 
 /** Whether an origin is a directory; `/` alone is the module of the root. */

@@ -7,6 +7,7 @@ import {
   extendOrigin,
   originOfDirectory,
   originOfModule,
+  originOfNamespace,
   originOfPackage,
   packageName,
 } from "./module-path.js";
@@ -85,6 +86,8 @@ class FileNames {
   readonly #bases = new Map<number, readonly Binding[]>();
   /** Where bare names come from that the file neither defines nor imports; undefined before anybody asked. */
   #outside: Outside | undefined;
+  /** As `packageClause` says; undefined before anybody asked. */
+  #ownPackage: string | undefined;
 
   constructor(parsed: ParsedFile, relativePath: string) {
     this.#file = parsed;
@@ -163,6 +166,7 @@ class FileNames {
     if (visible?.kind === "local" && members.length === 0) return this.#bindOwn(visible.definition, name);
     const imported = visible?.kind === "unknown" ? undefined : this.#imports.get(first);
     if (imported !== undefined) return this.#bindImported(imported, members, name);
+    if (visible === null && isBuiltinName(this.#file.language, "functions", first)) return UNKNOWN;
     // A path (`crate::store::open`) says itself where it leads.
     const isPath =
       visible === null && this.#language?.reach === "imports" && (target === "function" || spelled.includes("::"));
@@ -207,7 +211,14 @@ class FileNames {
   }
 
   #originOf(module: string): string {
+    if (this.#language?.name === "php" && !module.includes("/")) return originOfNamespace(module, this.#package());
     return originOfModule(module, this.#path, this.#file.language);
+  }
+
+  /** The package or namespace that the file says it belongs to; empty without one. */
+  #package(): string {
+    this.#ownPackage ??= this.#language?.packageClause?.exec(this.#file.text)?.[1] ?? "";
+    return this.#ownPackage;
   }
 
   /** Where the bare names of the file come from that it neither defines nor imports by name. */
@@ -225,8 +236,7 @@ class FileNames {
       name === "*" && module !== null ? [this.#originOf(module)] : [],
     );
     if (reach === "imports") return wildcards.length === 0 ? NOWHERE : anyOrigin(wildcards);
-    const clause = reach === "package" ? this.#language?.packageClause?.exec(text)?.[1] : undefined;
-    const own = clause === undefined ? originOfDirectory(this.#path) : originOfPackage(clause);
+    const own = this.#package() === "" ? originOfDirectory(this.#path) : originOfPackage(this.#package());
     return anyOrigin([own, ...wildcards]);
   }
 

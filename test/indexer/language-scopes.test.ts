@@ -93,6 +93,52 @@ def two(): run()
     },
     edges: ["script.js:one -call-> other.js:helper", "script.js:one -instantiation-> other.js:Thing"],
   },
+  "JavaScript: what is called on a global object is none of the project's": {
+    files: {
+      "a.js":
+        "import x from 'x'; function f() { Array.make(); JSON.make(); x.make(); } function g(Array) { Array.make(); }",
+      "b.js": "class Only { static make() {} }",
+    },
+    edges: ["a.js:g -call-> b.js:Only.make"],
+  },
+  "JavaScript: @/ and ~/ are a directory of the project, whichever it is": {
+    files: {
+      "web/src/a.tsx": `import { load } from "@/lib/load"; import Button from "~/components/Button.vue"; import { pick } from "#lib";
+        import { load as other } from "@scope/lib/load";
+        export function f() { load(); Button(); pick(); other(); }`,
+      "web/src/lib/load.ts": "export function load() {}",
+      "web/src/lib/index.ts": "export function pick() {}",
+      "web/src/components/Button.tsx": "export default function Button() {}",
+      "web/src/other.ts": "export function load() {} export function pick() {} export function Button() {}",
+    },
+    edges: [
+      "web/src/a.tsx:f -call-> web/src/components/Button.tsx:Button",
+      "web/src/a.tsx:f -call-> web/src/lib/index.ts:pick",
+      "web/src/a.tsx:f -call-> web/src/lib/load.ts:load",
+    ],
+  },
+  "PHP: a namespace is a directory, without regard to the case of its first part, which the project's own need not have":
+    {
+      files: {
+        "app/Http/Page.php": `<?php
+namespace App\\Http;
+use App\\Models\\User;
+use Lib\\Models\\Post;
+class Page extends User { function f() { new User(); new Post(); User::make(); } }`,
+        "app/Models/User.php": "<?php namespace App\\Models; class User { static function make() {} }",
+        "app/Models/Post.php": "<?php namespace App\\Models; class Post {}",
+        "tests/User.php": "<?php namespace Tests; class User { static function make() {} }",
+        "src/Own/Page.php": "<?php\nnamespace Acme\\Own;\nuse Acme\\Kept\\Note;\nfunction g() { new Note(); }",
+        "src/Kept/Note.php": "<?php namespace Acme\\Kept; class Note {}",
+        "src/Note.php": "<?php class Note {}",
+      },
+      edges: [
+        "app/Http/Page.php:Page -inherit-> app/Models/User.php:User",
+        "app/Http/Page.php:Page.f -call-> app/Models/User.php:User.make",
+        "app/Http/Page.php:Page.f -instantiation-> app/Models/User.php:User",
+        "src/Own/Page.php:g -instantiation-> src/Kept/Note.php:Note",
+      ],
+    },
   "Go: a bare name is one of the package, whose files are those of the directory": {
     files: {
       "svc/a.go": "package svc\nfunc f() { helper(); elsewhere(); _ = Store{} }",

@@ -2,8 +2,8 @@ import type { Connection } from "../sqlite/connection.js";
 import { type BoundValue, createRowInserter } from "../sqlite/row-inserter.js";
 import { createContentIndex } from "./content-index.js";
 import type { DefinitionKind } from "./entities.js";
+import { simpleName } from "./file-scopes.js";
 import { familyOf } from "./languages/registry.js";
-import { simpleName } from "./name-binding.js";
 import { wordsOfName } from "./name-words.js";
 import type { NamedDefinition, StoredFileInput } from "./stored-file.js";
 

@@ -1,3 +1,4 @@
+import type { Import } from "./entities.js";
 import { familyOf } from "./languages/registry.js";
 
 /**
@@ -47,45 +48,44 @@ export function anyOrigin(origins: readonly string[]): string {
   return origins.join("|");
 }
 
+/** The origins that `anyOrigin` joined. */
 export function splitOrigins(origin: string): string[] {
   return origin.split("|");
 }
 
-/** The directory of a file as a package. */
-export function originOfDirectory(relativePath: string): string {
-  return `/${relativePath.slice(0, relativePath.lastIndexOf("/") + 1)}${relativePath.includes("/") ? "" : "/"}`;
+/** A file that imports. */
+export interface Importer {
+  /** Relative to the root. */
+  readonly path: string;
+  readonly language: string | null;
+  /** The package or namespace that it says it belongs to; null where it says none. */
+  readonly namespace: string | null;
 }
 
-/** A package named with dots. */
-export function originOfPackage(name: string): string {
-  return `${name.replaceAll(".", "/")}/`;
+/** The package of a file: that which it names with dots, else its directory. */
+export function originOfOwnPackage({ path, namespace }: Importer): string {
+  if (namespace !== null) return `${namespace.replaceAll(".", "/")}/`;
+  const end = path.lastIndexOf("/");
+  return end === -1 ? "//" : `/${path.slice(0, end)}/`;
 }
 
-/**
- * A namespace of PHP, which is a directory as it is spelled or with a small first part (`App`, `app/`), or, where the file that
- * uses it is of a namespace with the same first part, below a directory that does not repeat that (`src/`).
- *
- * @param own the namespace of the file that uses it, or empty
- */
-export function originOfNamespace(namespace: string, own: string): string {
-  const [first = "", ...rest] = namespace.split("\\").filter((part) => part !== "");
-  const paths = [
-    [first, ...rest],
-    [first.toLowerCase(), ...rest],
-  ];
-  if (rest.length > 0 && own.split("\\")[0] === first) paths.push(rest);
-  return anyOrigin(paths.map((parts) => parts.join("/")));
+/** The name that an import brings into its file. */
+export function boundName({ type, name, alias }: Import, language: string | null): string {
+  if (alias !== null) return alias;
+  if (type === "import_from") return name;
+  return language === "go" ? packageName(name) : (name.split(".")[0] ?? name);
 }
 
 /** What Go calls a package by its import path, where the package's own clause does not say otherwise: the last part, no version. */
-export function packageName(path: string): string {
+function packageName(path: string): string {
   const parts = path.split("/").filter((part) => !/^v\d+$/.test(part));
   return parts.at(-1)?.replace(/\.v\d+$/, "") ?? path;
 }
 
-/** The origin that `module`, as the file at `importerPath` (relative to the root) writes it, stands for. */
-export function originOfModule(module: string, importerPath: string, language: string | null): string {
-  const directory = importerPath.split("/").slice(0, -1);
+/** The origin that `module`, as the importer writes it, stands for. */
+export function originOfModule(module: string, importer: Importer): string {
+  const { language } = importer;
+  const directory = importer.path.split("/").slice(0, -1);
   if (language === "python") {
     const name = module.replace(/^\.+/, "");
     const parts = name === "" ? [] : name.split(".");
@@ -99,13 +99,28 @@ export function originOfModule(module: string, importerPath: string, language: s
   if (SCRIPT_ALIAS.test(module) && familyOf(language) === "script") {
     return normalizeRelative([], module.replace(SCRIPT_ALIAS, "")).join("/");
   }
+  // The path of a Go package begins with its repository, which no file path in that repeats.
+  if (language === "go") return `${packageName(module)}/`;
+  if (language === "php" && !module.includes("/")) return originOfNamespace(module, importer.namespace ?? "");
   const parts = module
     .replace(/\.(?:h|hh|hpp|hxx|rb|php|sh)$/, "")
     .split(SEPARATOR_OF_LANGUAGE[language ?? ""] ?? /[./]/)
     .filter((part) => part !== "" && part !== "crate" && part !== "self" && part !== "super" && part !== "..");
-  // A Go module path begins with the repository, which no file path in it repeats; the package is its last part.
-  if (language === "go") return `${packageName(module)}/`;
   return parts.join("/") + (language === "java" ? "/" : "");
+}
+
+/**
+ * A namespace of PHP is a directory as it is spelled or with a small first part (`App`, `app/`), or, where the file that uses it
+ * is of a namespace with the same first part, below a directory that does not repeat that (`src/`).
+ */
+function originOfNamespace(namespace: string, own: string): string {
+  const [first = "", ...rest] = namespace.split("\\").filter((part) => part !== "");
+  const paths = [
+    [first, ...rest],
+    [first.toLowerCase(), ...rest],
+  ];
+  if (rest.length > 0 && own.split("\\")[0] === first) paths.push(rest);
+  return anyOrigin(paths.map((parts) => parts.join("/")));
 }
 
 function normalizeRelative(directory: readonly string[], module: string): string[] {

@@ -15,6 +15,7 @@ const MODULES = ["one", "two", "three", "pkg", "pkg.one", "pkg.inner", "pkg.inne
 const PATHS = ["one.py", "two.py", "three.py", "pkg/__init__.py", "pkg/one.py", "pkg/inner/__init__.py"].concat([
   ...["pkg/inner/deep.py", "src/one.py", "src/pkg/one.py", "notes.txt", "web/index.ts", "web/view.ts", "broken.py"],
   ...["svc/main.go", "svc/store.go", "lib/store.rb", "lib/cache.rb", "tool"],
+  ...["src/x/A.java", "src/x/B.java", "src/y/C.java", "native/a.cpp", "native/b.c"],
 ]);
 
 function statement(random: Random): string {
@@ -78,6 +79,28 @@ function goLines(random: Random): string[] {
   ]);
 }
 
+/** Classes of two packages that inherit, import and call each other's members by their bare name. */
+function javaLines(random: Random): string[] {
+  const [type, base] = [random.pick(["Store", "Cache", "Base"]), random.pick(["Store", "Base"])];
+  const [name, called] = [random.pick(["load", "save", "run"]), random.pick(["load", "save", "run"])];
+  const body = random.pick([`${called}();`, `new ${base}();`, `${base}.${called}();`, `this.${called}();`]);
+  return random.pick([
+    [`package ${random.pick(["x", "y"])};`],
+    [`import ${random.pick(["x.Store", "y.*", "static y.Base.load", "static x.Store.*"])};`],
+    [`class ${type} { void ${name}() { ${body} } }`],
+    [`class ${type} extends ${base} { void ${name}(int ${called}) { ${body} } }`],
+  ]);
+}
+
+function nativeLines(random: Random): string[] {
+  const name = random.pick(["load", "save", "run"]);
+  const call = random.pick([`${name}();`, "int (*load)(void) = save; load();"]);
+  return random.pick([
+    [`void ${random.pick(["load", "save", "run"])}(int (*run)(void)) { ${call} }`],
+    ['#include "a.h"'],
+  ]);
+}
+
 function rubyLines(random: Random): string[] {
   const type = random.pick(["Store", "Cache", "Base"]);
   const name = random.pick(["load", "save", "run"]);
@@ -101,6 +124,8 @@ function newBlock(random: Random, path: string): string[] {
   if (path.endsWith(".txt")) return [`words ${random.pick(NAMES)}`];
   if (path.endsWith(".ts")) return scriptLines(random);
   if (path.endsWith(".go")) return goLines(random);
+  if (path.endsWith(".java")) return javaLines(random);
+  if (path.endsWith(".cpp") || path.endsWith(".c")) return nativeLines(random);
   if (path.endsWith(".rb")) return rubyLines(random);
   if (path === "tool") return toolLines(random);
   if (path === "broken.py" && random.chance(0.3)) return ["def (:"];
@@ -125,7 +150,7 @@ function edit(random: Random, files: Files): string[] {
     () => [blocks.splice(at, 0, newBlock(random, path)), path].slice(1) as string[],
     () => [blocks.splice(at, 1), path].slice(1) as string[],
     () => [blocks.reverse(), path].slice(1) as string[],
-    () => [blocks.unshift([/\.(?:ts|go)$/.test(path) ? "// moved" : "# moved"]), path].slice(1) as string[],
+    () => [blocks.unshift([/\.(?:ts|go|java|c|cpp)$/.test(path) ? "// moved" : "# moved"]), path].slice(1) as string[],
     () => {
       const [from, to] = [random.pick(NAMES), random.pick(NAMES)];
       const renamed = blocks.map((block) => block.map((line) => line.replaceAll(new RegExp(`\\b${from}\\b`, "g"), to)));

@@ -28,6 +28,8 @@ export interface CallGateOptions {
 
 /** The largest request of somebody who need not say who he is: the name of a service. */
 const MAX_STRANGERS_BYTES = 4 * 1024;
+const ENCODING_HEADER = "grpc-encoding";
+const IDENTITY = "identity";
 /** The first byte of a message that is compressed (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md). */
 const COMPRESSED = 1;
 
@@ -54,6 +56,8 @@ export class CallGate {
     const { access, hasRequestStream } = method;
     const refuse = (error: DriverError) => this.#refuse(stream, headers, error);
     if (access === "anyone") {
+      // What is not told to be compressed grpc-js does not unpack, a second message that follows the first at once included.
+      delete headers[ENCODING_HEADER];
       boundStrangersRequest(stream, path, refuse);
       return true;
     }
@@ -66,11 +70,20 @@ export class CallGate {
       return false;
     }
     // A stream that is served already has no place left for a status; clients take this code for RESOURCE_EXHAUSTED.
-    arriving.follow(stream, hasRequestStream ? () => stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM) : refuse);
+    const isCompressed = (headers[ENCODING_HEADER] ?? IDENTITY) !== IDENTITY;
+    const end = hasRequestStream ? () => stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM) : refuse;
+    arriving.follow(stream, isCompressed, end);
     return true;
   }
 
   #refuse(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, error: DriverError): void {
+    // What comes of a peer that goes away concerns nobody any more.
+    stream.on("error", () => undefined);
+    if (stream.headersSent || stream.closed) {
+      // grpc-js has answered: the deadline has passed, or the request is too large.
+      stream.close();
+      return;
+    }
     answer(stream, error);
     this.#options.onCallEnd({
       path: headers[":path"] ?? "",
@@ -85,9 +98,6 @@ export class CallGate {
 
 /** Answers a call of which nobody has sent anything, and wants no more of its request (RFC 9113, section 8.1). */
 function answer(stream: ServerHttp2Stream, error: DriverError): void {
-  // A client that goes away meanwhile has its answer.
-  stream.on("error", () => undefined);
-  if (stream.closed || stream.destroyed) return;
   const { code, details, metadata } = toGrpcStatus(error);
   stream.respond(
     {
@@ -99,11 +109,12 @@ function answer(stream: ServerHttp2Stream, error: DriverError): void {
     },
     { endStream: true },
   );
+  // grpc-js calls the handler at the end of a request that is whole, and what was refused must not run.
+  stream.removeAllListeners("end");
   stream.resume();
   stream.close(constants.NGHTTP2_NO_ERROR);
 }
 
-/** What is compressed may become a thousand times as large. */
 function boundStrangersRequest(stream: ServerHttp2Stream, path: string, refuse: (error: DriverError) => void): void {
   let bytes = 0;
   const look = (chunk: Buffer): void => {

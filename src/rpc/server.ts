@@ -62,7 +62,7 @@ export class RpcServer {
 
   constructor(options: RpcServerOptions) {
     this.#options = options;
-    this.#arriving = new ArrivingRequests(options.maxArrivingBytes);
+    this.#arriving = new ArrivingRequests(options.maxRequestBytes, options.maxArrivingBytes);
     const reflection = createReflectionHandlers(
       [DriverService, HealthService, ServerReflection, ServerReflectionAlpha, Channelz],
       [file_code_analysis_driver_v1_error, file_google_rpc_error_details],

@@ -86,17 +86,12 @@ export class WireWriter {
   /** A `Row` with these values, of at most `maxBytes`. False when it has more; nothing is written then. */
   row(field: number, values: readonly SqliteValue[], maxBytes: number): boolean {
     const before = this.#length;
+    const maxLength = before + maxBytes;
     const start = this.#begin(field);
-    for (const value of values) {
-      // Before it is copied: a value can have a gigabyte.
-      if (leastBytes(value) > maxBytes - (this.#length - before)) {
-        this.#length = before;
-        return false;
-      }
-      this.#value(value);
-    }
-    this.#end(start);
-    if (this.#length - before <= maxBytes) return true;
+    let fits = true;
+    for (const value of values) fits &&= this.#value(value, maxLength);
+    if (fits) this.#end(start);
+    if (fits && this.#length <= maxLength) return true;
     this.#length = before;
     return false;
   }
@@ -125,7 +120,8 @@ export class WireWriter {
     this.#length += contentBytes;
   }
 
-  #value(value: SqliteValue): void {
+  /** False when a long value would pass `maxLength`; it is not copied then, for it can have a gigabyte. */
+  #value(value: SqliteValue, maxLength: number): boolean {
     this.#reserve(2 * MAX_VARINT_BYTES);
     this.#buffer[this.#length++] = REPEATED_VALUE_TAG;
     if (typeof value === "bigint") {
@@ -134,7 +130,7 @@ export class WireWriter {
       this.#zigzag(value);
       this.#buffer[lengthAt] = this.#length - lengthAt - 1;
     } else if (typeof value === "string") {
-      this.#text(value);
+      return this.#text(value, maxLength);
     } else if (value === null) {
       this.#buffer[this.#length++] = 2;
       this.#buffer[this.#length++] = VALUE_TAG.NULL;
@@ -144,13 +140,15 @@ export class WireWriter {
       this.#buffer[this.#length++] = VALUE_TAG.REAL;
       this.#length = this.#buffer.writeDoubleLE(value, this.#length);
     } else {
+      if (value.length > maxLength - this.#length) return false;
       this.#nestedHeader(VALUE_TAG.BLOB, value.length);
       this.#buffer.set(value, this.#length);
       this.#length += value.length;
     }
+    return true;
   }
 
-  #text(value: string): void {
+  #text(value: string, maxLength: number): boolean {
     if (value.length <= SHORT_TEXT_UNITS) {
       this.#reserve(3 * SHORT_TEXT_UNITS + 4);
       const bytes = this.#buffer.write(value, this.#length + 3);
@@ -158,11 +156,13 @@ export class WireWriter {
       this.#buffer[this.#length + 1] = VALUE_TAG.TEXT;
       this.#buffer[this.#length + 2] = bytes;
       this.#length += bytes + 3;
-      return;
+      return true;
     }
     const bytes = Buffer.byteLength(value);
+    if (bytes > maxLength - this.#length) return false;
     this.#nestedHeader(VALUE_TAG.TEXT, bytes);
     this.#length += this.#buffer.write(value, this.#length);
+    return true;
   }
 
   #nestedHeader(tag: number, contentBytes: number): void {
@@ -210,11 +210,6 @@ export class WireWriter {
     this.#buffer.copy(larger, 0, 0, this.#length);
     this.#buffer = larger;
   }
-}
-
-/** A text has at least a byte for each UTF-16 unit. */
-function leastBytes(value: SqliteValue): number {
-  return typeof value === "string" || Buffer.isBuffer(value) ? value.length : 0;
 }
 
 function varintBytes(value: number): number {

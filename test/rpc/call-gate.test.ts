@@ -154,6 +154,70 @@ describe("a request that has not arrived", () => {
     assert.deepEqual(reasons, Array.from({ length: 3 }, () => ["OVERLOADED", undefined, undefined]).flat());
   });
 
+  it("does not run after it was refused, although it was whole", async () => {
+    let calls = 0;
+    await serve(
+      unaryEngine(async (request) => {
+        calls++;
+        return request;
+      }),
+      { maxArrivingBytes: 1_024 * KIB, maxRequestBytes: 1_024 * KIB },
+    );
+    // Whole but for its end, which a client may still have to say.
+    const whole = begin(EXECUTE);
+    whole.write(frameHeader(800 * KIB));
+    whole.write(Buffer.alloc(800 * KIB));
+    const other = begin(EXECUTE);
+    other.write(frameHeader(600 * KIB));
+    const refused = answerOf(whole);
+    other.write(Buffer.alloc(400 * KIB));
+    assert.equal((await refused).reason, "OVERLOADED");
+    whole.end();
+    other.end(Buffer.alloc(200 * KIB));
+    assert.equal((await answerOf(other)).code, status.OK);
+    assert.equal((await check()).code, status.OK);
+    assert.equal(calls, 1);
+  });
+
+  it("is given up when the client goes on with one that was answered", async () => {
+    await serve(
+      unaryEngine(async (request) => request),
+      { maxArrivingBytes: 1_024 * KIB, maxRequestBytes: 1_024 * KIB },
+    );
+    const late = begin(EXECUTE, { "grpc-timeout": "50m" });
+    late.write(frameHeader(1_000 * KIB));
+    late.write(Buffer.alloc(800 * KIB));
+    assert.equal((await answerOf(late)).code, status.DEADLINE_EXCEEDED);
+    const other = begin(EXECUTE);
+    other.write(frameHeader(600 * KIB));
+    other.end(Buffer.alloc(600 * KIB));
+    assert.equal((await answerOf(other)).code, status.OK);
+    assert.equal((await check()).code, status.OK);
+  });
+
+  it("counts as large as it may become when it is compressed", async () => {
+    await serve(
+      unaryEngine(async (request) => Buffer.from(String(request.length))),
+      { maxArrivingBytes: 1_536 * KIB, maxRequestBytes: 1_024 * KIB },
+    );
+    const packed = gzipSync(Buffer.alloc(1_024 * KIB));
+    const bombs = Array.from({ length: 3 }, () => begin(EXECUTE, { "grpc-encoding": "gzip" }));
+    const refused = Promise.all(bombs.slice(0, 2).map(answerOf));
+    for (const stream of bombs) {
+      stream.write(frameHeader(packed.length + 1, true));
+      stream.write(packed);
+    }
+    assert.deepEqual(
+      (await refused).map(({ reason }) => reason),
+      ["OVERLOADED", "OVERLOADED"],
+    );
+    bombs[2]?.destroy();
+    const good = begin(EXECUTE, { "grpc-encoding": "gzip" });
+    good.write(frameHeader(packed.length, true));
+    good.end(packed);
+    assert.equal((await answerOf(good)).code, status.OK);
+  });
+
   it("closes a stream of requests that holds the most, which is told once", async () => {
     await serve(engineOf({}), { maxArrivingBytes: 256 * KIB, maxRequestBytes: 1_024 * KIB });
     const stream = begin(methodPath(ServerReflection.method.serverReflectionInfo));

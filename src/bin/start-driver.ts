@@ -55,6 +55,7 @@ function limitsOf(config: Config): EngineLimits {
     maxWalBytes: config.walTruncateBytes,
     maxQueuedWrites: config.maxQueueLength,
     maxQueuedReads: config.maxQueueLength,
+    maxQueuedFiles: config.maxQueueLength,
     maxTransactions: config.maxTransactions,
     defaultTransactionTtlMs: config.transactionTtlMs,
     maxTransactionTtlMs: config.transactionTtlMaxMs,

@@ -279,7 +279,8 @@ export const OPTIONS = {
     words: ["max", "queue", "length"],
     type: count({ min: 1, max: MAX_COUNT }),
     default: 1_024,
-    description: "Calls that may wait for the writer, and as many for the readers; further ones get OVERLOADED.",
+    description:
+      "Calls that may wait for the writer, and as many for readers and parsers; further ones get OVERLOADED.",
     reason: "less than a second of work",
   }),
 

@@ -77,7 +77,7 @@ export class DatabaseHealing {
     }
 
     try {
-      await this.#writer.recover(EMPTY, context);
+      await this.#writer.recover(EMPTY, context, "store");
       const result = await attempt();
       this.#log("info", "[index_file] succeeded after recovery", fields);
       return result;
@@ -94,14 +94,14 @@ export class DatabaseHealing {
   }
 
   async #isTemporary({ message }: DriverError, context: CallContext): Promise<boolean> {
-    const answer = await this.#writer.write("inspectTempTables", encodeMessage({ message }), context);
+    const answer = await this.#writer.store("inspectTempTables", encodeMessage({ message }), context);
     return decodeMessage<InspectedTables>(answer).isTemporary;
   }
 
   async #storeDatabaseFailure({ projectId, path }: FileOfCall, error: DriverError, context: CallContext) {
     if (path === undefined) return false;
     try {
-      await this.#writer.write("storeFailure", encodeMessage(fileFailure(projectId, path, "db_error", error)), context);
+      await this.#writer.store("storeFailure", encodeMessage(fileFailure(projectId, path, "db_error", error)), context);
       return true;
     } catch (storeError) {
       const reason = DriverError.from(storeError).message;

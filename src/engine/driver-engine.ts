@@ -98,7 +98,7 @@ export class DriverEngine implements Engine {
     this.#parsers = new Parsers(databasePath, limits, log);
     this.#backups = new Backups(databasePath, log, this.#snapshots);
     this.#transactions = new Transactions(this.#writer, limits);
-    this.#indexing = new Indexing(this.#parsers, this.#writer, log);
+    this.#indexing = new Indexing(this.#parsers, this.#writer, limits, log);
 
     // What a method needs decides where it goes: `write` runs in a group commit, `read` on a reader, both in the transaction
     // that the request names. Exclusive operations of the writer are writes here; it gives them the connection to themselves.
@@ -172,6 +172,7 @@ export class DriverEngine implements Engine {
     return {
       queuedWrites: this.#writer.queueLength,
       queuedReads: this.#readers.queueLength,
+      queuedFiles: this.#indexing.queueLength,
       openTransactions: this.#transactions.count,
       walBytes: await walBytes(this.#options.databasePath),
       oldestSnapshotAgeMs,
@@ -189,6 +190,7 @@ export class DriverEngine implements Engine {
     this.health.set(false, "shutting down");
     this.#writer.drain();
     this.#readers.drain();
+    this.#parsers.drain();
   }
 
   /**

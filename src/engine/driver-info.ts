@@ -20,6 +20,8 @@ export interface EngineLoad {
   readonly queuedWrites: number;
   /** Reads that wait or run, streams included. */
   readonly queuedReads: number;
+  /** Files of `IndexFile` that wait or are being indexed. */
+  readonly queuedFiles: number;
   /** Transactions that are open or wait to be opened. */
   readonly openTransactions: number;
   readonly walBytes: number;

@@ -20,9 +20,11 @@ import {
 } from "../workers/index-messages.js";
 import { decodeRequest } from "../workers/operations/operation.js";
 import { CallStoppedError } from "../workers/worker-process.js";
+import { Admission } from "./admission.js";
 import { type CallContext, callWith } from "./call.js";
 import { DatabaseHealing, FileFailedError, type FileOfCall } from "./database-healing.js";
 import { indexFileResponse } from "./index-file-response.js";
+import type { EngineLimits } from "./limits.js";
 import { fileFailure, type ParsedPath, type Parsers } from "./parsers.js";
 import { ProjectRun } from "./project-run.js";
 import { ReadOrder } from "./read-order.js";
@@ -53,17 +55,24 @@ export class Indexing {
   readonly #writer: Writer;
   readonly #log: EngineLog;
   readonly #healing: DatabaseHealing;
+  readonly #admission: Admission;
   readonly #order = new ReadOrder();
   /** Of `#connectStored`, the last one for each project. */
   readonly #attempts = new Map<string, Promise<void>>();
   /** Projects with which one of them was stopped. */
   readonly #overdue = new Set<string>();
 
-  constructor(parsers: Parsers, writer: Writer, log: EngineLog) {
+  constructor(parsers: Parsers, writer: Writer, { maxQueuedFiles }: EngineLimits, log: EngineLog) {
     this.#parsers = parsers;
     this.#writer = writer;
     this.#log = log;
     this.#healing = new DatabaseHealing(writer, log);
+    this.#admission = new Admission("files", maxQueuedFiles);
+  }
+
+  /** Calls of `indexFile` that wait or run. */
+  get queueLength(): number {
+    return this.#admission.calls;
   }
 
   /** `IndexFile`; resolves with the encoded `IndexFileResponse` once the rows are on disk. */
@@ -73,7 +82,8 @@ export class Indexing {
     if (filePath === "") throw missing("file_path");
     const wish = { projectId, force, isPartOfProject: false, isReconciling: reconcile };
     const storeFile = async (payload: Uint8Array) =>
-      decodeMessage<FileOutcome>(await this.#writer.write("storeFile", payload, context));
+      decodeMessage<FileOutcome>(await this.#writer.store("storeFile", payload, context));
+    const leaveQueue = this.#admission.enter(bytes.length);
     const leave = this.#order.enter();
     try {
       return await this.#healing.run({ projectId, path: filePath, caller: "IndexFile" }, context, async () => {
@@ -82,6 +92,7 @@ export class Indexing {
       });
     } finally {
       leave();
+      leaveQueue();
     }
   }
 
@@ -101,7 +112,7 @@ export class Indexing {
         const scan = await this.#scan({ projectId, paths: wanted }, context);
         run.expect(scan.files.length + scan.unreadable.length);
         for (const { path, message } of scan.unreadable) {
-          await this.#writer.write("storeFailure", encodeMessage(unreadable(projectId, path, message)), context);
+          await this.#writer.store("storeFailure", encodeMessage(unreadable(projectId, path, message)), context);
           run.failed(path, "io_error", message);
         }
         run.enter(IndexPhase.INDEXING);
@@ -146,7 +157,7 @@ export class Indexing {
     const files = [...gonePaths, ...excludedPaths].map((path) => keyOf(projectId, path));
     return this.#healing.run({ projectId, caller: "IndexProject" }, context, () =>
       this.#order.remove(files, async () =>
-        decodeMessage<FinishedProject>(await this.#writer.write("finishProject", encodeMessage(request), context)),
+        decodeMessage<FinishedProject>(await this.#writer.store("finishProject", encodeMessage(request), context)),
       ),
     );
   }
@@ -205,7 +216,7 @@ export class Indexing {
     let next = 0;
     const workers = this.#parsers.max * CHUNKS_PER_PARSER;
     const unstored = new Set<Promise<void>>();
-    const batcher = new StoreBatcher((operation, request) => this.#writer.write(operation, request, context));
+    const batcher = new StoreBatcher((operation, request) => this.#writer.store(operation, request, context));
     const work = async (): Promise<void> => {
       while (next < paths.length) {
         const share = Math.ceil((paths.length - next) / (2 * workers));
@@ -284,13 +295,13 @@ export class Indexing {
           break;
         }
         case FileResultKind.GONE: {
-          const removeFile = () => this.#writer.write("removeFile", payload, context);
+          const removeFile = () => this.#writer.store("removeFile", payload, context);
           const outcome = await this.#order.store(file, readMs, removeFile);
           if (outcome !== null) return decodeMessage<FileOutcome>(outcome);
           break;
         }
         case FileResultKind.FAILURE: {
-          const storeFailure = () => this.#writer.write("storeFailure", payload, context);
+          const storeFailure = () => this.#writer.store("storeFailure", payload, context);
           // What a dead parser was working on is known by its name only, and stands outside of the order.
           const stored = await (parsed.file === "" ? storeFailure() : this.#order.store(file, readMs, storeFailure));
           if (stored === null) break;

@@ -6,6 +6,8 @@ export interface EngineLimits extends WorkerLimits {
   readonly maxQueuedWrites: number;
   /** Reads that may wait or run at the same time, likewise. */
   readonly maxQueuedReads: number;
+  /** Files of `IndexFile` that may wait or be indexed at the same time, likewise. */
+  readonly maxQueuedFiles: number;
   /** Interactive transactions that may be open or wait to be opened. Only one is open at a time: SQLite has one writer. */
   readonly maxTransactions: number;
   readonly defaultTransactionTtlMs: number;

@@ -14,8 +14,11 @@ import {
 import { CallStoppedError, WorkerLostError, WorkerProcess } from "../workers/worker-process.js";
 import type { CallContext } from "./call.js";
 import type { EngineLimits } from "./limits.js";
+import { WaitingLine } from "./waiting-line.js";
 import type { EngineLog } from "./worker-log.js";
 
+/** So many single files are given to parsers at a time, for each of them: enough that none waits for the next one. */
+const FILES_PER_PARSER = 4;
 /** How often a parser may die without having worked on anything before that is given up. */
 const MAX_ATTEMPTS = 3;
 
@@ -29,6 +32,9 @@ export class Parsers {
   readonly #databasePath: string;
   readonly #limits: EngineLimits;
   readonly #log: EngineLog;
+  /** Calls of `parseOne` that have no turn yet: here they cost nothing when they are given up. */
+  readonly #line = new WaitingLine<null, void>();
+  #turns = 0;
   #processes: WorkerProcess[] = [];
   #isClosed = false;
 
@@ -101,15 +107,28 @@ export class Parsers {
     }
   }
 
-  /** `parse` of one file. */
+  /** `parse` of one file, when it is its turn. */
   async parseOne(request: Omit<IndexFilesRequest, "paths">, path: string, context: CallContext): Promise<ParsedPath> {
-    for await (const result of this.parse({ ...request, paths: [path] }, context)) return result;
+    if (this.#turns < this.max * FILES_PER_PARSER) this.#turns++;
+    else await this.#line.wait(null, context.signal);
+    try {
+      for await (const result of this.parse({ ...request, paths: [path] }, context)) return result;
+    } finally {
+      if (this.#line.length > 0) this.#line.grantFirst();
+      else this.#turns--;
+    }
     throw new DriverError("INTERNAL", `The parser gave no answer for ${path}.`);
+  }
+
+  /** What waits for its turn is refused, and what would have to wait. */
+  drain(): void {
+    this.#line.close(draining());
   }
 
   /** Ends every parser at once; what asks for one from now on is refused. */
   async close(): Promise<void> {
     this.#isClosed = true;
+    this.drain();
     const processes = this.#processes;
     for (const process of processes) process.kill();
     await Promise.all(processes.map(({ exited }) => exited));

@@ -64,6 +64,10 @@ export class Writer {
   readonly #log: EngineLog;
   readonly #observer: WriterObserver;
   readonly #admission: Admission;
+  /** For calls inside the open transaction, which writes that wait for its end must not keep out. */
+  readonly #admissionInTurn: Admission;
+  /** What the driver stores itself that waits or runs. */
+  #stores = 0;
   /** Writes and turns that wait for the open interactive transaction. */
   readonly #line = new WaitingLine<"write" | "turn", void>();
   #process: WorkerProcess;
@@ -91,6 +95,7 @@ export class Writer {
     this.#log = log;
     this.#observer = observer;
     this.#admission = new Admission("writes", limits.maxQueuedWrites);
+    this.#admissionInTurn = new Admission("calls of the transaction", limits.maxQueuedWrites);
     this.#process = this.#follow(first);
     this.#started = this.#awaitReady(this.#process);
     // Told by `started`, to whoever asks.
@@ -107,9 +112,9 @@ export class Writer {
     return this.#lastRecovery;
   }
 
-  /** Writes that wait or run. */
+  /** Writes that wait or run, what the driver stores itself included. */
   get queueLength(): number {
-    return this.#admission.calls;
+    return this.#admission.calls + this.#admissionInTurn.calls + this.#stores;
   }
 
   /**
@@ -120,30 +125,52 @@ export class Writer {
   async write(operation: string, request: Uint8Array, context: CallContext): Promise<Buffer> {
     const leave = this.#admission.enter(request.length, this.#process.bufferedBytes);
     try {
-      let mayHaveRun = false;
-      for (let deaths = 0; ; ) {
-        if (this.#hasExclusiveTurn) await this.#line.wait("write", context.signal);
-        const process = this.#process;
-        const isServing = process.isAlive && this.#serving === process;
-        try {
-          return await process.call(operation, request, context);
-        } catch (error) {
-          if (!(error instanceof WorkerLostError)) throw error;
-          mayHaveRun ||= isServing;
-          await this.#awaitRestart(process, context.signal, mayHaveRun);
-          this.#assertNotCommitted(request);
-          if (!error.isBystander) deaths++;
-          if (deaths === MAX_ATTEMPTS) throw gaveUp();
-        }
-      }
+      return await this.#run(operation, request, context);
     } finally {
       leave();
     }
   }
 
-  /** Runs recovery now; takes an encoded `RecoverRequest` and answers the `RecoverResponse`. */
-  async recover(request: Uint8Array, context: CallContext): Promise<Buffer> {
-    const response = await this.write("recover", request, context);
+  /**
+   * Like `write`, for a part of a call that was let in already: it takes no client's place, and is not refused because others have
+   * filled the queue. How much of this is under way at a time, its callers bound.
+   */
+  async store(operation: string, request: Uint8Array, context: CallContext): Promise<Buffer> {
+    this.#admission.assertOpen();
+    this.#stores++;
+    try {
+      return await this.#run(operation, request, context);
+    } finally {
+      this.#stores--;
+    }
+  }
+
+  async #run(operation: string, request: Uint8Array, context: CallContext): Promise<Buffer> {
+    let mayHaveRun = false;
+    for (let deaths = 0; ; ) {
+      if (this.#hasExclusiveTurn) await this.#line.wait("write", context.signal);
+      const process = this.#process;
+      const isServing = process.isAlive && this.#serving === process;
+      try {
+        return await process.call(operation, request, context);
+      } catch (error) {
+        if (!(error instanceof WorkerLostError)) throw error;
+        mayHaveRun ||= isServing;
+        await this.#awaitRestart(process, context.signal, mayHaveRun);
+        this.#assertNotCommitted(request);
+        if (!error.isBystander) deaths++;
+        if (deaths === MAX_ATTEMPTS) throw gaveUp();
+      }
+    }
+  }
+
+  /**
+   * Runs recovery now; takes an encoded `RecoverRequest` and answers the `RecoverResponse`.
+   *
+   * @param send - `store` for the driver's own recovery
+   */
+  async recover(request: Uint8Array, context: CallContext, send: "write" | "store" = "write"): Promise<Buffer> {
+    const response = await this[send]("recover", request, context);
     this.#lastRecovery = fromBinary(RecoverResponseSchema, response).report;
     return response;
   }
@@ -186,9 +213,18 @@ export class Writer {
   /**
    * Runs a call of whoever has the exclusive turn.
    *
-   * @throws DriverError `TRANSACTION_EXPIRED` when the process died, and the transaction with it.
+   * @throws DriverError of the operation, `OVERLOADED`; `TRANSACTION_EXPIRED` when the process died, and the transaction with it.
    */
   async callInTurn(operation: string, request: Uint8Array, context: CallContext): Promise<Buffer> {
+    const leave = this.#admissionInTurn.enter(request.length, this.#process.bufferedBytes);
+    try {
+      return await this.#runInTurn(operation, request, context);
+    } finally {
+      leave();
+    }
+  }
+
+  async #runInTurn(operation: string, request: Uint8Array, context: CallContext): Promise<Buffer> {
     try {
       return await this.#process.call(operation, request, context);
     } catch (error) {
@@ -198,10 +234,13 @@ export class Writer {
 
   /** Streams an operation of whoever has the exclusive turn; fails like `callInTurn`. */
   async *streamInTurn(operation: string, request: Uint8Array, context: CallContext): AsyncGenerator<Buffer> {
+    const leave = this.#admissionInTurn.enter(request.length, this.#process.bufferedBytes);
     try {
       yield* this.#process.stream(operation, request, context);
     } catch (error) {
       throw error instanceof WorkerLostError ? diedInTransaction(error) : error;
+    } finally {
+      leave();
     }
   }
 
@@ -220,7 +259,7 @@ export class Writer {
       await this.#awaitRestart(process, context.signal, true);
       if (!this.#hasUnacknowledgedCommit) throw diedInTransaction(error);
       this.#assertNotCommitted(request);
-      return await this.callInTurn("commitTransaction", request, context);
+      return await this.#runInTurn("commitTransaction", request, context);
     }
   }
 

@@ -4,6 +4,7 @@ import type { Counter, Gauge, Histogram, Registry } from "prom-client";
 export interface GaugeValues {
   readonly queuedWrites: number;
   readonly queuedReads: number;
+  readonly queuedFiles: number;
   readonly openTransactions: number;
   readonly walBytes: number;
   /** Undefined when no stream holds a snapshot. */
@@ -105,6 +106,7 @@ export class Metrics {
       const values = await readGauges();
       queue.set({ queue: "writes" }, values.queuedWrites);
       queue.set({ queue: "reads" }, values.queuedReads);
+      queue.set({ queue: "files" }, values.queuedFiles);
       transactions.set(values.openTransactions);
       wal.set(values.walBytes);
       snapshot.set((values.oldestSnapshotAgeMs ?? 0) / MS_PER_SECOND);

@@ -121,6 +121,23 @@ describe("transactions", () => {
     assert.deepEqual(order, ["write", "second transaction", "last write"]);
   });
 
+  it("are not kept out by the writes that wait for them, and have a queue of their own", async () => {
+    const test = await start({ maxQueuedWrites: 4 });
+    await test.sql("CREATE TABLE t(x)");
+    const tx = await begin(test);
+    const others = [1, 2, 3, 4].map(() => test.sql("INSERT INTO t VALUES ('other')"));
+    await assert.rejects(test.sql("INSERT INTO t VALUES ('other')"), reason("OVERLOADED"));
+    const own = [1, 2, 3, 4].map(() => tx.sql("INSERT INTO t VALUES ('own')"));
+    await assert.rejects(tx.sql("INSERT INTO t VALUES ('own')"), reason("OVERLOADED"));
+    await assert.rejects(tx.query("SELECT x FROM t").next(), reason("OVERLOADED"));
+    assert.equal((await test.engine.load()).queuedWrites, 8);
+    await Promise.all(own);
+    await tx.commit();
+    await Promise.all(others);
+    assert.deepEqual(await test.values("SELECT count(*) FROM t GROUP BY x ORDER BY x"), [4n, 4n]);
+    assert.equal((await test.engine.load()).queuedWrites, 0);
+  });
+
   it("go on after a statement that failed", async () => {
     const test = await withTable(start());
     const tx = await begin(test);

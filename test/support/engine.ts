@@ -30,6 +30,7 @@ export const TEST_LIMITS: EngineLimits = {
   maxWalBytes: 64 * 1024 * 1024,
   maxQueuedWrites: 1_000,
   maxQueuedReads: 1_000,
+  maxQueuedFiles: 1_000,
   maxTransactions: 4,
   defaultTransactionTtlMs: 5_000,
   maxTransactionTtlMs: 60_000,

@@ -20,6 +20,7 @@ export interface DriverSample {
   readonly atMs: number;
   readonly queuedWrites: number;
   readonly queuedReads: number;
+  readonly queuedFiles: number;
   readonly walBytes: number;
 }
 
@@ -113,8 +114,9 @@ async function sampleDriver(client: DriverClient, startedMs: number, signal: Abo
     while (!signal.aborted) {
       const { load } = await client.getDriverInfo({}, samples.length === 0 ? {} : { signal });
       if (load !== undefined) {
-        const { queuedWrites, queuedReads, walBytes } = load;
-        samples.push({ atMs: monotonicMs() - startedMs, queuedWrites, queuedReads, walBytes: Number(walBytes) });
+        const { queuedWrites, queuedReads, queuedFiles, walBytes } = load;
+        const atMs = monotonicMs() - startedMs;
+        samples.push({ atMs, queuedWrites, queuedReads, queuedFiles, walBytes: Number(walBytes) });
       }
       await delay(SAMPLE_INTERVAL_MS, undefined, { signal });
     }

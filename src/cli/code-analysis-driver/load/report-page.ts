@@ -49,6 +49,7 @@ function pageData(run: LoadRun, result: LoadResult): unknown {
       seconds: run.samples.map(({ atMs }) => atMs / 1_000),
       queuedWrites: run.samples.map(({ queuedWrites }) => queuedWrites),
       queuedReads: run.samples.map(({ queuedReads }) => queuedReads),
+      queuedFiles: run.samples.map(({ queuedFiles }) => queuedFiles),
       walMib: run.samples.map(({ walBytes }) => walBytes / 2 ** 20),
     },
   };

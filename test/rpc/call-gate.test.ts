@@ -166,7 +166,9 @@ describe("a request that has not arrived", () => {
     // Whole but for its end, which a client may still have to say.
     const whole = begin(EXECUTE);
     whole.write(frameHeader(800 * KIB));
-    whole.write(Buffer.alloc(800 * KIB));
+    await new Promise((resolve) => whole.write(Buffer.alloc(800 * KIB), resolve));
+    // Answered after what has left before it was taken.
+    await check();
     const other = begin(EXECUTE);
     other.write(frameHeader(600 * KIB));
     const refused = answerOf(whole);

@@ -6,6 +6,15 @@ import type { Language } from "./languages/language.js";
 import type { SourceText } from "./source-text.js";
 import { nameStartOf, type RawUsage, resolveUsages, rootOf, withoutTypeArguments } from "./usages.js";
 
+/** How much of the text before a called name is looked at for its receiver, in UTF-16 code units. */
+const MAX_TOKEN_RECEIVER_UNITS = 200;
+
+/** Names with their separators, or the end of what is no name: `self.items.`, `std::mem::`, `).`. */
+const TOKEN_RECEIVER = /(?:\w+|[)\]}?>])(?:::<[^<>]*>)?(?:\.|::)(?:\w+(?:::<[^<>]*>)?(?:\.|::))*$/;
+
+/** What makes of a name with parentheses something else than a call: a definition, an attribute. */
+const NO_TOKEN_CALL = /(?:\b(?:fn|struct)\s+|#!?\[)$/;
+
 /** What the captures of one file say. */
 export type Extraction = Pick<ParsedFile, "docstring" | "definitions" | "imports" | "usages">;
 
@@ -106,6 +115,9 @@ export class Extractor {
       case "call":
       case "new":
         this.#addUsage(capture === "new", start, end, line);
+        break;
+      case "token-call":
+        this.#addTokenCall(start, end, line);
         break;
       case "comment":
         this.#comments.push({ start, end });
@@ -316,6 +328,14 @@ export class Extractor {
       className: this.#innermostClass(),
       context: this.#context(),
     });
+  }
+
+  /** A called name among tokens that the grammar did not read: what it is called on stands in the text before it. */
+  #addTokenCall(start: number, end: number, line: number): void {
+    const before = this.#text.slice(Math.max(0, start - MAX_TOKEN_RECEIVER_UNITS), start);
+    if (NO_TOKEN_CALL.test(before)) return;
+    const receiver = TOKEN_RECEIVER.exec(before)?.[0] ?? "";
+    this.#addUsage(false, start - receiver.length, end, line);
   }
 
   /** Keeps the innermost last: of receivers that start at one place (`a` and `a.b()` in `a.b().c()`) either may come first. */

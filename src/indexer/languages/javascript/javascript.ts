@@ -9,7 +9,7 @@ export const javascript: Language = {
   filenames: [],
   interpreters: ["node", "deno", "bun"],
   grammar: "javascript/grammar.wasm",
-  queries: ["javascript/ecmascript.scm", "javascript/queries.scm"],
+  queries: ["javascript/ecmascript.scm", "javascript/jsx.scm", "javascript/queries.scm"],
   lineOf: "name",
   receivers: ["this"],
   receiverParameter: "this",

@@ -43,6 +43,9 @@
 (call_expression function: [(identifier) (field_expression) (scoped_identifier)] @call)
 (call_expression function: (generic_function function: [(identifier) (field_expression) (scoped_identifier)] @call))
 (macro_invocation macro: [(identifier) (scoped_identifier)] @call)
+; What is in a macro is no more than tokens to the grammar.
+(token_tree (identifier) @token-call . (token_tree . "("))
+(token_tree (identifier) @token-call . "!" . (token_tree))
 (struct_expression name: [(type_identifier) (scoped_type_identifier)] @new)
 (struct_expression name: (generic_type_with_turbofish type: (_) @new))
 (macro_invocation macro: (identifier)) @raise

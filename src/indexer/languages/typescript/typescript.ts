@@ -29,4 +29,5 @@ export const tsx: Language = {
   extensions: [".tsx"],
   interpreters: [],
   grammar: "tsx/grammar.wasm",
+  queries: [...queries, "javascript/jsx.scm"],
 };

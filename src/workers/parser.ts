@@ -47,6 +47,9 @@ const HANG_GRACE_MS = 2_000;
 /** So many files and directories of a project are walked between two looks whether somebody still waits for the scan. */
 const ENTRIES_PER_TURN = 256;
 
+/** So long files without news are looked at in one turn of the event loop, in milliseconds: a turn for each takes a tenth of a run. */
+const TURN_MS = 5;
+
 /** As much of a file as tells whether it is text, and what a `#!` line says. */
 const SNIFFED_BYTES = 8_192;
 const EMPTY = Buffer.alloc(0);
@@ -120,8 +123,13 @@ async function indexFiles(call: WorkerCall): Promise<void> {
     return root;
   };
   let parts: Uint8Array[] = [];
+  let turnEndMs = 0;
   for (const [item, path] of request.paths.entries()) {
-    if (!(await isStillWanted(call))) break;
+    const isNothingWaiting = parts.length === 0;
+    if (isNothingWaiting || monotonicMs() >= turnEndMs) {
+      if (!(await isStillWanted(call))) break;
+      turnEndMs = monotonicMs() + TURN_MS;
+    }
     host.begin(call.id, item);
     host.guard.enter(call.id, monotonicMs() + limits.maxParseMs + HANG_GRACE_MS);
     let result: FileResult;

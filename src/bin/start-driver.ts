@@ -12,6 +12,8 @@ import { tlsOptions } from "./tls-options.js";
 
 /** Most items on a page of a paged answer. */
 const MAX_PAGE_SIZE = 1_000;
+/** A burst of reads that comes again sooner finds the processes that the one before has started, of some 60 MB each. */
+const MAX_READER_IDLE_MS = 10_000;
 
 /** Looks at what is asked for, and opens the database only when it can be served. */
 export const startDriver: StartDriver = async (config, logger) => {
@@ -62,6 +64,7 @@ function limitsOf(config: Config): EngineLimits {
     maxStreams: config.maxQueryStreams,
     maxSnapshotAgeMs: config.snapshotMaxAgeMs,
     readers: config.readers,
+    maxReaderIdleMs: MAX_READER_IDLE_MS,
     parsers: config.parsers,
     maxRequestBytes: config.maxRequestBytes,
     maxPageSize: MAX_PAGE_SIZE,

@@ -1,6 +1,6 @@
 import type { WorkerLimits } from "../workers/limits.js";
 
-/** Every limit that the engine keeps; `GetDriverInfo` shows them. Times in milliseconds, sizes in bytes. */
+/** Every limit that the engine keeps; `GetDriverInfo` shows those that a client can meet. Times in milliseconds, sizes in bytes. */
 export interface EngineLimits extends WorkerLimits {
   /** Writes that may wait or run at the same time; the next one is answered `OVERLOADED`. */
   readonly maxQueuedWrites: number;
@@ -18,5 +18,7 @@ export interface EngineLimits extends WorkerLimits {
   readonly maxSnapshotAgeMs: number;
   /** Reader processes for unary reads. */
   readonly readers: number;
+  /** Time without a call after which a reader process ends, unless it is the last of those for unary reads or for streams. */
+  readonly maxReaderIdleMs: number;
   readonly parsers: number;
 }

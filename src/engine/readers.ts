@@ -16,8 +16,8 @@ const PATIENCE_MS = 50;
 const MAX_ATTEMPTS = 3;
 
 /**
- * The main process's side of the reader processes, started when they are needed. Unary reads share a few; a stream has one to
- * itself, because it occupies its connection until its client has taken the last row.
+ * The main process's side of the reader processes, started when they are needed and ended when they no longer are. Unary reads share
+ * a few; a stream has one to itself, because it occupies its connection until its client has taken the last row.
  */
 export class Readers {
   readonly #databasePath: string;
@@ -33,6 +33,8 @@ export class Readers {
   readonly #idleForStreams: WorkerProcess[] = [];
   readonly #line = new WaitingLine<null, WorkerProcess>();
   readonly #abandoned = new AbandonedReads(this.#all);
+  /** Set while there are readers that may end when they are idle. */
+  #idleCheck: NodeJS.Timeout | undefined;
   /** Set while a unary read waits for another. */
   #relief: NodeJS.Timeout | undefined;
 
@@ -117,6 +119,7 @@ export class Readers {
   async close(): Promise<void> {
     this.#admission.close();
     clearTimeout(this.#relief);
+    clearInterval(this.#idleCheck);
     this.drain();
     const readers = [...this.#all];
     for (const reader of readers) reader.kill();
@@ -237,6 +240,7 @@ export class Readers {
     });
     this.#all.add(reader);
     pool.add(reader);
+    if (pool.size > 1) this.#idleCheck ??= setInterval(() => this.#endIdle(), this.#limits.maxReaderIdleMs).unref();
     reader.ready.catch((error: unknown) => {
       if (this.#admission.isClosed) return;
       this.#log("error", "a reader process could not be started", { reason: DriverError.from(error).message });
@@ -245,12 +249,31 @@ export class Readers {
     return reader;
   }
 
-  #onDeath(reader: WorkerProcess): void {
-    this.#all.delete(reader);
+  /** What a busy time has started does not stay for ever; one of each kind does, and those that are wanted. */
+  #endIdle(): void {
+    const isIdle = ({ isReady, idleMs }: WorkerProcess) => isReady && idleMs >= this.#limits.maxReaderIdleMs;
+    const unary = [...this.#forUnary].filter(isIdle).slice(0, this.#forUnary.size - 1);
+    const streams = this.#idleForStreams.filter(isIdle).slice(0, this.#forStreams.size - 1);
+    for (const reader of [...unary, ...streams]) {
+      this.#forget(reader);
+      reader.end();
+    }
+    if (this.#forUnary.size > 1 || this.#forStreams.size > 1) return;
+    clearInterval(this.#idleCheck);
+    this.#idleCheck = undefined;
+  }
+
+  /** No call is given to it any more. @returns whether it was one for streams. */
+  #forget(reader: WorkerProcess): boolean {
     this.#forUnary.delete(reader);
-    const wasForStreams = this.#forStreams.delete(reader);
     const index = this.#idleForStreams.indexOf(reader);
     if (index >= 0) this.#idleForStreams.splice(index, 1);
+    return this.#forStreams.delete(reader);
+  }
+
+  #onDeath(reader: WorkerProcess): void {
+    this.#all.delete(reader);
+    const wasForStreams = this.#forget(reader);
     if (wasForStreams && this.#line.length > 0 && !this.#admission.isClosed) this.#offer(this.#spawn(this.#forStreams));
   }
 }

@@ -164,6 +164,11 @@ export class WorkerProcess {
     return this.#unanswered.size === 0 ? 0 : monotonicMs() - this.#silentSinceMs;
   }
 
+  /** For how long it has had nothing to answer, in milliseconds. */
+  get idleMs(): number {
+    return this.#unanswered.size > 0 ? 0 : monotonicMs() - this.#silentSinceMs;
+  }
+
   /** Calls that were sent and not answered yet, with the one that it works on although it was cancelled. */
   get outstandingCalls(): number {
     return this.#wantedCalls + (this.worksForNobody ? 1 : 0);

@@ -270,6 +270,38 @@ describe("reads", () => {
   });
 });
 
+describe("readers that a busy time has started", () => {
+  const start = useEngines();
+
+  it("end when they are idle, but for one for unary reads and one for streams; later reads are answered", async () => {
+    const test = await start({ readers: 2, maxStreams: 3, maxReaderIdleMs: 300 });
+    const pids = () => workerPids(test.databasePath, "reader");
+    const slow = () => test.sql(`SELECT count(*) FROM (${counting(1_000_000)})`);
+    for (let round = 0; round < 2; round++) {
+      const streams = Array.from({ length: 3 }, () => test.stream("query", { sql: counting(100_000) }));
+      await Promise.all(streams.map((stream) => stream.next()));
+      await until("there are two for unary reads and three for streams", async () => {
+        await Promise.all([slow(), test.sql("SELECT 1")]);
+        return pids().length === 5;
+      });
+      // Not left in the middle: a reader that is slow to hear of that is ended.
+      await Promise.all(streams.map(rowsOf));
+      await until("two are left", () => pids().length === 2);
+    }
+    const left = pids();
+    await new Promise((resolve) => setTimeout(resolve, 700));
+    assert.deepEqual(pids(), left, "these stay");
+  });
+
+  it("stay while they are read from, however slowly", async () => {
+    const test = await start({ maxStreams: 2, maxReaderIdleMs: 100 });
+    const streams = Array.from({ length: 2 }, () => test.stream("query", { sql: counting(100_000) }));
+    await Promise.all(streams.map((stream) => stream.next()));
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    for (const stream of streams) assert.ok((await rowsOf(stream)) > 0);
+  });
+});
+
 describe("streams", () => {
   const start = useEngines();
 

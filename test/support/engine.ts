@@ -37,6 +37,7 @@ export const TEST_LIMITS: EngineLimits = {
   maxStreams: 2,
   maxSnapshotAgeMs: 30_000,
   readers: 2,
+  maxReaderIdleMs: 60_000,
   parsers: 2,
   maxRequestBytes: 16_000_000,
   maxPageSize: 1_000,

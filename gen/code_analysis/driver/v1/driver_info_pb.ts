@@ -147,7 +147,7 @@ export const LimitsSchema: GenMessage<Limits> = /*@__PURE__*/
   messageDesc(file_code_analysis_driver_v1_driver_info, 1);
 
 /**
- * How many processes do the work.
+ * How many processes do the work now.
  *
  * @generated from message code_analysis.driver.v1.ProcessCounts
  */
@@ -160,14 +160,14 @@ export type ProcessCounts = Message<"code_analysis.driver.v1.ProcessCounts"> & {
   writers: number;
 
   /**
-   * Readers at most; they are started when needed.
+   * Readers; they are started when needed, and end when they no longer are.
    *
    * @generated from field: uint32 readers = 2;
    */
   readers: number;
 
   /**
-   * Parsers at most; they are started when needed.
+   * Parsers; they are started when needed.
    *
    * @generated from field: uint32 parsers = 3;
    */

@@ -57,8 +57,8 @@ function adaptServerStream({ run }: ServerStreamHandler, method: ServedMethod): 
 function adaptBidiStream({ run }: BidiStreamHandler, method: ServedMethod): BidiStreamCall {
   return async (call) => {
     const served = new ServedCall(call, method);
-    // The answers may go on when the requests have ended, so the end of these must not destroy the call.
     const interrupt = (error: DriverError) => fail(call, served, error);
+    // The answers may go on when the requests have ended, so the end of these must not destroy the call.
     await answer(call, served, () => run(call.iterator({ destroyOnReturn: false }), served), interrupt);
   };
 }

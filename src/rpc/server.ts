@@ -124,8 +124,9 @@ export class RpcServer {
   }
 
   /**
-   * Health goes NOT_SERVING, and every new call is answered DRAINING, and so are streams of requests, which may never end. Resolves
-   * when the other calls that run have ended, or after `timeoutMs`. Connections stay open: a client whose connection is closed learns nothing, neither why nor when to come back.
+   * Health goes NOT_SERVING, and every new call is answered DRAINING, as are streams of requests, which may never end. Resolves when
+   * the other calls that run have ended, or after `timeoutMs`. Connections stay open: a client whose connection is closed learns
+   * nothing, neither why nor when to come back.
    */
   async drain(timeoutMs: number): Promise<void> {
     this.health.setStatus(ServingStatus.NOT_SERVING);

@@ -56,6 +56,8 @@ export interface Usage {
   readonly receiver: string | null;
   /** Whether there is a receiver, plain or not; false for a bare name. */
   readonly isMember: boolean;
+  /** Whether the receiver is the path of a type or module (`std::mem::`), as far as its spelling shows. */
+  readonly isPath: boolean;
   /** Index in `ParsedFile.definitions` of the innermost definition around the use; null at module level. */
   readonly callerIndex: number | null;
   /** Innermost class and function around the use, `Class.method`, `function`, `Class` or empty. */

@@ -17,6 +17,9 @@ const INDEX_NAMES: ReadonlySet<string> = new Set(["__init__", "index", "mod"]);
 /** What bundlers and packages put before a path of their own: `@/`, `~/`, `#` (https://nodejs.org/api/packages.html#subpath-imports). */
 const SCRIPT_ALIAS = /^(?:[@~]\/|#\/?)/;
 
+/** The root of a Rust crate, or a type in it. */
+const CRATE_ROOT = /^crate(?:::[A-Z]\w*)?$/;
+
 const SCRIPT_EXTENSION = /\.(?:[cm]?[jt]sx?|vue|svelte)$/;
 
 /** How the parts of an absolute module name are divided; a language that is not listed has dots. */
@@ -106,6 +109,8 @@ export function originOfModule(module: string, importer: Importer): string {
     .replace(/\.(?:h|hh|hpp|hxx|rb|php|sh)$/, "")
     .split(SEPARATOR_OF_LANGUAGE[language ?? ""] ?? /[./]/)
     .filter((part) => part !== "" && part !== "crate" && part !== "self" && part !== "super" && part !== "..");
+  // The root of a crate passes on (`pub use`) what is defined anywhere in it.
+  if (language === "rust" && CRATE_ROOT.test(module)) return anyOrigin([parts.join("/"), "/"]);
   return parts.join("/") + (language === "java" ? "/" : "");
 }
 

@@ -107,7 +107,7 @@ class FileNames {
       if (owner !== null) return this.#bindOwn(owner, name);
       return localOrUnknown(usage.targetClass === null ? null : this.scopes.memberOfOutside(usage.targetClass, name));
     }
-    if (receiver !== null) return this.#bindQualified(receiver, name, caller, target);
+    if (receiver !== null) return this.#bindQualified(receiver, usage.isPath, name, caller, target);
     return target === "method" ? this.#bindOnUnknown(name, caller) : UNKNOWN;
   }
 
@@ -117,7 +117,7 @@ class FileNames {
     const nameStart = spelled.length - (spelled.split(QUALIFIER).at(-1)?.length ?? 0);
     const name = spelled.slice(nameStart);
     const qualifier = spelled.slice(0, nameStart).replace(/[.:\\]+$/, "");
-    if (qualifier !== "") return this.#bindQualified(qualifier, name, classIndex, "class");
+    if (qualifier !== "") return this.#bindQualified(qualifier, spelled.includes("::"), name, classIndex, "class");
     // A class is not its own base (`class Reader(Reader)` means another one), nor does it inherit from what is inside of it.
     return this.#bindBare(name, this.scopes.parentOf(classIndex), "class", classIndex);
   }
@@ -138,17 +138,18 @@ class FileNames {
   }
 
   /** `receiver.name`: a class of this file, an imported module or class, else an object that nothing is known of. */
-  #bindQualified(spelled: string, name: string, user: number, target: Usage["targetType"]): Binding {
+  #bindQualified(spelled: string, isPath: boolean, name: string, user: number, target: Usage["targetType"]): Binding {
     const [first = "", ...members] = spelled.split(QUALIFIER);
     const visible = this.scopes.visible(first, user, TYPES);
-    if (visible === "variable") return target === "method" ? this.#bindOnUnknown(name, user) : UNKNOWN;
-    if (visible !== null && members.length === 0) return this.#bindOwn(visible, name);
+    // A path never begins with a variable.
+    if (visible === "variable" && !isPath) return target === "method" ? this.#bindOnUnknown(name, user) : UNKNOWN;
+    if (typeof visible === "number" && members.length === 0) return this.#bindOwn(visible, name);
     const imported = this.#imports.get(first);
     if (imported !== undefined) return this.#bindImported(imported, members, name);
     if (visible === null && isBuiltinName(this.#file.language, "functions", first)) return UNKNOWN;
-    // A path (`crate::store::open`) says itself where it leads.
-    const isPath = this.#language?.reach === "imports" && (target === "function" || spelled.includes("::"));
-    if (isPath) return { kind: "foreign", name, origin: originOfModule(spelled, this.#importer) };
+    // Where modules are files, a path (`crate::store::open`) says itself where it leads.
+    if (isPath && this.#language?.reach === "imports")
+      return { kind: "foreign", name, origin: originOfModule(spelled, this.#importer) };
     if (target === "method") return this.#bindOnUnknown(name, user);
     return visible === null && this.#origins() === null ? { kind: "foreign", name, origin: null } : UNKNOWN;
   }

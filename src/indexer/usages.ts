@@ -135,6 +135,7 @@ export function resolveUsages(
       targetClass: receiver !== null && language.receivers.includes(receiver) ? className : null,
       receiver: made.receiver,
       isMember: made.isMember,
+      isPath: made.isPath,
       callerIndex,
       context,
     };

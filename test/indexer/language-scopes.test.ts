@@ -182,6 +182,23 @@ func Three() { f(); func(g func()) { g() }(f) }`,
     },
     edges: ["src/a.rs:f -call-> src/b.rs:load", "src/a.rs:f -call-> src/b.rs:save", "src/a.rs:f -call-> src/c.rs:glob"],
   },
+  "Rust: a path from the crate finds what the crate passes on, any other only what it names": {
+    files: {
+      "src/a.rs": `use crate::Store; use gone::Other;
+        use crate::deep::store;
+        fn f() { Store::open(); crate::Store::close(); crate::helper(); Other::seal(); gone::elsewhere(); Vec::create(); }
+        fn g(store: u8) { store::helper(); }`,
+      "src/vec.rs": "pub struct Only; impl Only { pub fn create() {} }",
+      "src/deep/store.rs": "pub struct Store; impl Store { pub fn open() {} pub fn close() {} } pub fn helper() {}",
+      "src/other.rs": "pub struct Other; impl Other { pub fn seal() {} } pub fn elsewhere() {}",
+    },
+    edges: [
+      "src/a.rs:f -call-> src/deep/store.rs:Store.close",
+      "src/a.rs:f -call-> src/deep/store.rs:Store.open",
+      "src/a.rs:f -call-> src/deep/store.rs:helper",
+      "src/a.rs:g -call-> src/deep/store.rs:helper",
+    ],
+  },
   "Rust: Self is the type around; closures and variables hide functions": {
     files: {
       "a.rs": `struct A; struct B;

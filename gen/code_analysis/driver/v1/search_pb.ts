@@ -525,7 +525,8 @@ export const FindReferencesRequestSchema: GenMessage<FindReferencesRequest> = /*
  */
 export type FindReferencesResponse = Message<"code_analysis.driver.v1.FindReferencesResponse"> & {
   /**
-   * The references by path and line. Uses that could be of several entities are left out: the index holds no guesses.
+   * The references by path and line. Uses that could be of several entities are left out: the index holds no guesses. So are
+   * uses in no named class or function, at the top of a file or in a callback there: a reference begins at an entity.
    *
    * @generated from field: repeated code_analysis.driver.v1.Reference references = 1;
    */
@@ -624,7 +625,7 @@ export const ListCallersRequestSchema: GenMessage<ListCallersRequest> = /*@__PUR
  */
 export type ListCallersResponse = Message<"code_analysis.driver.v1.ListCallersResponse"> & {
   /**
-   * Those that call it, by project, path and line.
+   * Those that call it, by project, path and line. As with FindReferences, calls outside of named classes and functions are none.
    *
    * @generated from field: repeated code_analysis.driver.v1.CallEdge callers = 1;
    */

@@ -25,12 +25,13 @@ const MAX_LINE_UNITS = 240;
 const MAX_MATCHES = 500;
 
 /**
- * Cuts a snippet around the line of `text` with the most matches, the first of several.
+ * Cuts a snippet around the line of `source` with the most matches, the first of several.
  *
- * @param firstLine the line of the file that `text` begins with
+ * @param firstLine the line of the file that `source` begins with
  * @param matches in order; with none, the snippet is the first lines
  */
-export function cutSnippet(text: string, firstLine: number, matches: readonly TextMatch[]): Snippet {
+export function cutSnippet(source: string, firstLine: number, matches: readonly TextMatch[]): Snippet {
+  const text = withLineFeeds(source);
   const seen = matches.slice(0, MAX_MATCHES);
   const best = bestMatch(text, seen);
   const lineStart = lineStartBefore(text, best.start);
@@ -66,7 +67,12 @@ export function cutSnippet(text: string, firstLine: number, matches: readonly Te
 
 /** The line of the file at a place of a text that begins with `firstLine`. */
 export function lineOf(text: string, firstLine: number, offset: number): number {
-  return firstLine + countLines(text, 0, offset);
+  return firstLine + countLines(withLineFeeds(text), 0, offset);
+}
+
+/** The text with each lone CR, which ends a line too, as a line feed; every offset stays what it was. */
+function withLineFeeds(text: string): string {
+  return text.includes("\r") ? text.replace(/\r(?!\n)/g, "\n") : text;
 }
 
 function bestMatch(text: string, matches: readonly TextMatch[]): TextMatch {

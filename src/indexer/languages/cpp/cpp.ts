@@ -1,6 +1,6 @@
 import { c, NEVER_A_NAME } from "../c/c.js";
 import type { Language } from "../language.js";
-import { tokensOf } from "../tokens.js";
+import { tokensOf, withoutTypeArguments } from "../tokens.js";
 
 /** C++. A function defined outside of its class, `Type::method`, belongs to the class. */
 export const cpp: Language = {
@@ -35,20 +35,11 @@ export const cpp: Language = {
  */
 function splitName(spelled: string): { name: string; owner: string | null } {
   const operator = /\boperator\b/.exec(spelled)?.index ?? spelled.length;
-  const qualified = withoutTemplateArguments(spelled.slice(0, operator)).replace(/\s*::\s*/g, "::");
+  const qualified = withoutTypeArguments(spelled.slice(0, operator)).replace(/\s*::\s*/g, "::");
   const parts = qualified.trim().split(/\s+/).pop()?.split("::") ?? [];
   const last = parts.pop() ?? "";
   // The node of a conversion (`operator bool() const`) reaches over its parameter list.
   const name =
     operator === spelled.length ? last : spelled.slice(operator).replace(/(?<=^operator\s+\w[^(]*)\([\s\S]*$/, "");
   return { name: NEVER_A_NAME.test(name) ? "" : name.trim(), owner: parts.at(-1) || null };
-}
-
-function withoutTemplateArguments(spelled: string): string {
-  let bare = spelled;
-  for (let outer = ""; outer !== bare; ) {
-    outer = bare;
-    bare = outer.replace(/<[^<>]*>/g, "");
-  }
-  return bare;
 }

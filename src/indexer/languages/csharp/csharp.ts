@@ -1,5 +1,5 @@
 import type { Language } from "../language.js";
-import { tokensOf } from "../tokens.js";
+import { tokensOf, withoutTypeArguments } from "../tokens.js";
 
 /** C#. Constructors are methods with the name of their class, destructors have a `~` before it. */
 export const csharp: Language = {
@@ -21,7 +21,9 @@ export const csharp: Language = {
   emptyBody: /\{\s*\}$/,
   docComments: { pattern: /^\/(?:\/\/(?!\/)|\*\*(?!\/))/, isRun: true },
   importsOf: (statement) => {
-    const words = tokensOf(statement).filter((token) => !/^(?:global|using|unsafe|[.;])$/.test(token));
+    const words = tokensOf(withoutTypeArguments(statement)).filter(
+      (token) => !/^(?:global|using|unsafe|[.;])$/.test(token),
+    );
     if (words[0] === "static")
       return [{ name: "*", alias: null, module: words.slice(1).join("."), type: "import_from" }];
     if (words[1] === "=") {

@@ -12,7 +12,8 @@
 (interface_declaration name: (_) @name)
 (enum_declaration name: (_) @name)
 (record_declaration name: (_) @name)
-(base_list (_) @base)
+(base_list [(identifier) (generic_name) (qualified_name) (alias_qualified_name) (predefined_type)] @base)
+(base_list (primary_constructor_base_type . (_) @base))
 
 (method_declaration) @function
 (constructor_declaration) @function

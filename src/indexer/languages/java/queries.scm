@@ -16,7 +16,8 @@
 (superclass (_) @base)
 (super_interfaces (type_list (_) @base))
 (extends_interfaces (type_list (_) @base))
-; The methods of an anonymous class are no methods of the class around it.
+; The methods of an anonymous class are no methods of the class around it; a constant with a body is one.
+(enum_constant (class_body) @region)
 (object_creation_expression (class_body) @region)
 
 (method_declaration) @function

@@ -36,7 +36,8 @@
 (variable_declarator name: (_) @name value: [(arrow_function) (function_expression !name) (generator_function !name) (class !name)])
 (assignment_expression left: (identifier) @name right: [(arrow_function) (function_expression !name) (generator_function !name) (class !name)])
 (assignment_expression left: (member_expression property: (_) @name) right: [(arrow_function) (function_expression !name) (generator_function !name) (class !name)])
-(assignment_expression left: (subscript_expression index: (_) @name) right: [(arrow_function) (function_expression !name) (generator_function !name) (class !name)])
+(assignment_expression left: (subscript_expression index: [(identifier) (member_expression) (number) (template_string)] @name) right: [(arrow_function) (function_expression !name) (generator_function !name) (class !name)])
+(assignment_expression left: (subscript_expression index: (string (string_fragment) @name)) right: [(arrow_function) (function_expression !name) (generator_function !name) (class !name)])
 (pair key: [(property_identifier) (private_property_identifier) (number) (computed_property_name)] @name value: [(arrow_function) (function_expression !name) (generator_function !name) (class !name)])
 (pair key: (string (string_fragment) @name) value: [(arrow_function) (function_expression !name) (generator_function !name) (class !name)])
 (export_statement "default" @name value: [(arrow_function) (function_expression !name) (generator_function !name) (class !name)])
@@ -49,6 +50,7 @@
 (import_statement) @import
 (export_statement source: (_)) @import
 (variable_declarator value: (call_expression function: (identifier) arguments: (arguments . (string) .))) @import
+(variable_declarator value: (member_expression object: (call_expression function: (identifier) arguments: (arguments . (string) .)))) @import
 (expression_statement (call_expression function: (identifier) arguments: (arguments . (string) .))) @import
 (call_expression function: (import) arguments: (arguments . (string))) @import
 

@@ -69,6 +69,10 @@ function importsOfCall(tokens: readonly string[], call: number): ImportedName[] 
   if (module === null) return [];
   const target = tokens.slice(tokens[0] === "import" && call !== 0 ? 1 : 0, tokens.lastIndexOf("=", call));
   if (tokens[call - 1] !== "=") return [{ name: module, alias: null, module, type: "import" }];
+  // `require("m").name`
+  const member = tokens[call + 4] === "." ? tokens[call + 5] : undefined;
+  if (target[0] !== "{" && member !== undefined)
+    return [{ name: member, alias: target[0] ?? null, module, type: "import_from" }];
   if (target[0] !== "{") return [{ name: module, alias: target[0] ?? null, module, type: "import" }];
   return split(target.slice(1, -1), ",").flatMap(([name, colon, alias]) =>
     name === undefined

@@ -12,6 +12,7 @@
 (enum_declaration name: (_) @name)
 (base_clause (_) @base)
 (class_interface_clause (_) @base)
+(use_declaration [(name) (qualified_name)] @base)
 ; The methods of an anonymous class are no methods of the class around it.
 (anonymous_class body: (_) @region)
 

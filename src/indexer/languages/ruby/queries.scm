@@ -5,6 +5,9 @@
 (class name: [(constant) @name (scope_resolution name: (_) @name)])
 (module name: [(constant) @name (scope_resolution name: (_) @name)])
 (superclass (_) @base)
+([(class body: (body_statement (call !receiver method: (identifier) @_verb arguments: (argument_list [(constant) (scope_resolution)] @base))))
+  (module body: (body_statement (call !receiver method: (identifier) @_verb arguments: (argument_list [(constant) (scope_resolution)] @base))))]
+  (#any-of? @_verb "include" "prepend"))
 
 (method) @function
 (singleton_method) @function

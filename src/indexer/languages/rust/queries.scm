@@ -21,8 +21,18 @@
   (generic_type type: (type_identifier) @owner)
   (generic_type type: (scoped_type_identifier name: (_) @owner))
   (scoped_type_identifier name: (_) @owner)
-  (reference_type type: (type_identifier) @owner)
+  (array_type) @owner
+  (tuple_type) @owner
+  (unit_type) @owner
+  (function_type) @owner
+  (dynamic_type trait: (type_identifier) @owner)
+  (dynamic_type trait: (generic_type type: (type_identifier) @owner))
+  (dynamic_type trait: (scoped_type_identifier name: (_) @owner))
+  (pointer_type type: (_) @owner)
+  (reference_type type: [(type_identifier) (primitive_type) (array_type) (tuple_type)] @owner)
   (reference_type type: (generic_type type: (type_identifier) @owner))
+  (reference_type type: (scoped_type_identifier name: (_) @owner))
+  (reference_type type: (dynamic_type trait: (_) @owner))
 ])
 
 (function_item) @function
@@ -34,7 +44,8 @@
 (macro_definition name: (_) @name)
 
 (parameters) @params
-(parameters (parameter pattern: (_) @param))
+; `self: Box<Self>` is no pattern.
+(parameters (parameter pattern: (_pattern) @param))
 
 (line_comment) @comment
 (block_comment) @comment

@@ -287,13 +287,13 @@ describe("a driver and an interrupted migration", () => {
     it("a deadline, a cancelled call and a full queue are not stored", async () => {
       const driver = await start("--max-queue-length", "2");
       const { transactionId } = await driver.client.beginTransaction({});
+      const request = { projectId: "p", filePath: "shapes.py" };
       const waiting = new AbortController();
-      const writes = [1, 2].map(() => driver.client.execute({ sql: "DELETE FROM issues" }, { signal: waiting.signal }));
+      const files = [1, 2].map(() => driver.client.indexFile(request, { signal: waiting.signal }));
       await failsWith("OVERLOADED", driver.indexFile("shapes.py"));
       waiting.abort();
-      for (const write of writes) await failsWith("CANCELLED", write);
+      for (const file of files) await failsWith("CANCELLED", file);
 
-      const request = { projectId: "p", filePath: "shapes.py" };
       const cancelled = new AbortController();
       const call = failsWith("CANCELLED", driver.client.indexFile(request, { signal: cancelled.signal }));
       await failsWith("DEADLINE_EXCEEDED", driver.client.indexFile(request, { timeoutMs: 1_000 }));

@@ -7,6 +7,7 @@ import {
   type ProcessCountsSchema,
 } from "../../gen/code_analysis/driver/v1/driver_info_pb.js";
 import type { RecoveryReport } from "../../gen/code_analysis/driver/v1/recovery_pb.js";
+import { MAX_REMEMBERED_REQUESTS } from "../workers/driver-tables.js";
 import type { SchemaState } from "../workers/operations/schema-state.js";
 import type { HealthStatus } from "./health.js";
 import type { EngineLimits } from "./limits.js";
@@ -99,5 +100,6 @@ function limitsMessage(limits: EngineLimits): MessageInitShape<typeof LimitsSche
     maxFileBytes: BigInt(limits.maxFileBytes),
     maxParseTime: durationFromMs(limits.maxParseMs),
     maxPageSize: limits.maxPageSize,
+    maxRememberedRequests: MAX_REMEMBERED_REQUESTS,
   };
 }

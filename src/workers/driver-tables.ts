@@ -1,10 +1,11 @@
+import { DriverError } from "../errors.js";
 import type { Connection, Statement } from "../sqlite/connection.js";
 import { foldName } from "../sqlite/identifiers.js";
 
 /**
  * The driver's own tables, beside the managed ones: the sequence of commits, the answers to writes that carried a
  * `request_id`, and projects whose edges between files are not resolved yet. `driver_requests.id` grows with time, so the
- * oldest answers are the smallest ids.
+ * oldest answers are the smallest ids; `response` is the answer, or the number of its bytes when it is no longer kept.
  */
 const DRIVER_TABLES = `
   CREATE TABLE IF NOT EXISTS main.driver_state (
@@ -37,12 +38,29 @@ export function mentionsDriverTable(sql: string): boolean {
   return /(?<![\p{L}\p{N}_$])driver_(?:state|requests|unresolved)(?![\p{L}\p{N}_$])/iu.test(sql);
 }
 
-/** Answers kept for repeated requests. A client repeats within seconds; this lasts for minutes at full load. */
-const KEPT_REQUESTS = 100_000;
+/**
+ * The newest writes with a `request_id`, so many, are remembered; an older one would run again. A client repeats within seconds, and
+ * has 100 of them where a thousand writes a second come.
+ */
+export const MAX_REMEMBERED_REQUESTS = 100_000;
+/** An answer of at most so many bytes is kept for as long as its request is remembered; all of them are 100 MiB at most. */
+const SMALL_ANSWER_BYTES = 1_024;
+/** Of larger ones, which have rows of RETURNING or many statements, the newest are kept, so many bytes together. */
+const MAX_LARGE_ANSWER_BYTES = 64 * 1_024 * 1_024;
+/** Bytes of large answers that come before they are counted again, which takes a walk over all requests. */
+const COUNT_AFTER_BYTES = 4 * 1_024 * 1_024;
 
 export interface LoggedRequest {
   readonly requestHash: Buffer;
-  readonly response: Buffer;
+  /** The number of its bytes when it is no longer kept. */
+  readonly response: Buffer | number;
+}
+
+/** @throws DriverError `ANSWER_NOT_KEPT`. */
+export function keptAnswer(requestId: string, { response }: LoggedRequest): Buffer {
+  if (typeof response !== "number") return response;
+  const message = `The request ${requestId} was carried out, but its answer of ${response} bytes is no longer kept.`;
+  throw new DriverError("ANSWER_NOT_KEPT", message, { field: "request_id", hint: "Read what it has written." });
 }
 
 /** Reads and writes the driver's own tables on the writer's connection; every change belongs to the caller's transaction. */
@@ -52,6 +70,9 @@ export class DriverTables {
   readonly #find: Statement;
   readonly #remember: Statement;
   readonly #forget: Statement;
+  readonly #dropAnswers: Statement;
+  /** Of large answers since they were last counted; those of writes that were rolled back included, which does no harm. */
+  #uncountedBytes = COUNT_AFTER_BYTES;
 
   readonly #mark: Statement;
   readonly #clear: Statement;
@@ -74,6 +95,13 @@ export class DriverTables {
     this.#clear = connection.prepare("DELETE FROM main.driver_unresolved WHERE project_id = ?");
     this.#marked = connection.prepare("SELECT project_id FROM main.driver_unresolved").pluck();
     this.#forget = connection.prepare("DELETE FROM main.driver_requests WHERE id <= ?");
+    this.#dropAnswers = connection.prepare(`
+      WITH large AS (
+        SELECT id, sum(length(response)) OVER (ORDER BY id DESC) AS bytes_from_here
+          FROM main.driver_requests WHERE length(response) > ${SMALL_ANSWER_BYTES})
+      UPDATE main.driver_requests SET response = length(response)
+       WHERE id <= (SELECT max(id) FROM large WHERE bytes_from_here > ${MAX_LARGE_ANSWER_BYTES})
+         AND length(response) > ${SMALL_ANSWER_BYTES}`);
   }
 
   /** Number of the last commit; grows by one with every commit that changed something. */
@@ -104,7 +132,15 @@ export class DriverTables {
 
   rememberRequest(requestId: string, requestHash: Buffer, response: Uint8Array): void {
     const { lastInsertRowid } = this.#remember.run(requestId, requestHash, response);
-    const oldest = Number(lastInsertRowid) - KEPT_REQUESTS;
+    const oldest = Number(lastInsertRowid) - MAX_REMEMBERED_REQUESTS;
     if (oldest > 0) this.#forget.run(oldest);
+    if (response.length > SMALL_ANSWER_BYTES) this.#boundLargeAnswers(response.length);
+  }
+
+  #boundLargeAnswers(addedBytes: number): void {
+    this.#uncountedBytes += addedBytes;
+    if (this.#uncountedBytes < COUNT_AFTER_BYTES) return;
+    this.#uncountedBytes = 0;
+    this.#dropAnswers.run();
   }
 }

@@ -3,7 +3,7 @@ import { monotonicMs } from "../observability/clock.js";
 import type { Statement } from "../sqlite/connection.js";
 import { fromSqliteError } from "../sqlite/errors.js";
 import { CommitFailedError, commitOpen } from "../sqlite/transaction.js";
-import type { DriverTables } from "./driver-tables.js";
+import { type DriverTables, keptAnswer } from "./driver-tables.js";
 import type { WorkerCall } from "./host.js";
 import { explainMissingTable } from "./missing-table.js";
 import type { WriteOperation } from "./operations/operation.js";
@@ -186,7 +186,7 @@ export class GroupCommit {
   /**
    * The answer that a write with this `request_id` was given before, or null.
    *
-   * @throws DriverError `REQUEST_ID_REUSED` when it was another request.
+   * @throws DriverError `REQUEST_ID_REUSED` when it was another request, or `ANSWER_NOT_KEPT`.
    */
   earlierAnswer(call: WorkerCall): Uint8Array | null {
     const requestId = requestIdOf(call);
@@ -261,7 +261,7 @@ export class GroupCommit {
   #earlierAnswer(requestId: string, hash: Buffer): Uint8Array | null {
     const earlier = this.#tables.findRequest(requestId);
     if (earlier === undefined) return null;
-    if (earlier.requestHash.equals(hash)) return earlier.response;
+    if (earlier.requestHash.equals(hash)) return keptAnswer(requestId, earlier);
     throw new DriverError("REQUEST_ID_REUSED", `The request_id ${requestId} was used for another request.`, {
       field: "request_id",
       hint: "Give every new request an id of its own.",

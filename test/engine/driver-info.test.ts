@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { TableState } from "../../gen/code_analysis/driver/v1/recovery_pb.js";
 import { openConnection } from "../../src/sqlite/connection.js";
+import { MAX_REMEMBERED_REQUESTS } from "../../src/workers/driver-tables.js";
 import { ENDLESS, type TestEngine, useEngines, within } from "../support/engine.js";
 
 describe("GetDriverInfo", () => {
@@ -58,6 +59,11 @@ describe("GetDriverInfo", () => {
       ],
     );
     await assert.rejects(busy);
+  });
+
+  it("tells how many writes with a request_id are remembered", async () => {
+    const { limits } = await info(await start());
+    assert.equal(limits?.maxRememberedRequests, MAX_REMEMBERED_REQUESTS);
   });
 
   it("names the tables that are in between now, and what recovery did last", async () => {

@@ -325,6 +325,23 @@ describe("GroupCommit", () => {
     assert.equal(bench.count("note"), 1);
   });
 
+  it("does not run a request again whose large answer is no longer kept", () => {
+    const { commits, write, count } = bindAll(openBench());
+    const large = (i: number) =>
+      write(`INSERT INTO note(text) VALUES ('${i}') RETURNING zeroblob(900000)`, { requestId: `large ${i}` });
+    for (let i = 0; i < 80; i += 10) {
+      const writes = Array.from({ length: 10 }, (_, j) => large(i + j));
+      const outcomes = commits.run(writes);
+      for (const { id } of writes) responseOf(outcomes.get(id));
+    }
+    const before = count("note");
+    const [oldest, newest] = [large(0), large(79)];
+    const outcomes = commits.run([oldest, newest]);
+    assert.equal(reasonOf(outcomes.get(oldest.id)), "ANSWER_NOT_KEPT");
+    assert.equal(responseOf(outcomes.get(newest.id)).rows.length, 1);
+    assert.equal(count("note"), before);
+  });
+
   it("loses acknowledged writes in the naive form, which does not look whether the transaction is still open", () => {
     const { connection, write, note, notes } = bindAll(openBench());
     const writes = [note("a"), note("b"), write("INSERT OR ROLLBACK INTO note(text) VALUES ('taken')"), note("c")];

@@ -5,6 +5,7 @@ import { isTempTableFailure } from "../../schema/recovery.js";
 import { inspectRecoveryState } from "../../schema/recovery-states.js";
 import type { Connection } from "../../sqlite/connection.js";
 import { foldName } from "../../sqlite/identifiers.js";
+import { keptAnswer } from "../driver-tables.js";
 import { decodeMessage, encodeMessage, type InspectedTables } from "../index-messages.js";
 import { missingTable } from "../missing-table.js";
 import { RequestField, stringField } from "../request-fields.js";
@@ -26,7 +27,7 @@ export const EXCLUSIVE_OPERATIONS: Readonly<Record<string, ExclusiveOperation>> 
   commitTransaction: ({ tables }, request) => {
     const requestId = stringField(request, RequestField.REQUEST_ID);
     const earlier = requestId === "" ? undefined : tables.findRequest(requestId);
-    if (earlier !== undefined) return earlier.response;
+    if (earlier !== undefined) return keptAnswer(requestId, earlier);
     const id = stringField(request, RequestField.TRANSACTION_ID);
     throw new DriverError("TRANSACTION_NOT_FOUND", `There is no open transaction ${id}.`, { field: "transaction_id" });
   },

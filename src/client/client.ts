@@ -21,13 +21,16 @@ export interface ConnectOptions {
    * answer was lost, and the driver runs it once. Default: a random UUID. `() => ""` makes none, and writes are then sent once.
    */
   readonly createRequestId?: () => string;
+  /** False: each call is sent once, and its caller sees what the driver refuses. Default: true. */
+  readonly retries?: boolean;
 }
 
 /**
  * A connection to a driver, made with the first call and again when it breaks. It has a function for each RPC of
  * `DriverService`; whatever fails is a `DriverError` with the reason that the driver gave. Calls that are safe to repeat are
  * repeated while the driver is busy or its answer is lost: those that change nothing the second time, and writes with a
- * `requestId`, which all have unless they are part of a transaction. The beginning of a transaction is not repeated.
+ * `requestId`, which all have unless they are part of a transaction. The beginning of a transaction is not repeated, and nothing is
+ * by a client without `retries`.
  */
 export interface DriverClient extends DriverCalls {
   /**
@@ -43,12 +46,12 @@ export interface DriverClient extends DriverCalls {
 
 /** A client of the driver at `options.address`. Connects when first used, so it never fails. */
 export function createClient(options: ConnectOptions): DriverClient {
-  const { createRequestId = randomUUID } = options;
+  const { createRequestId = randomUUID, retries = true } = options;
   const connection = new Connection(options);
   const prepare = (method: DescMethod, init: MessageInitShape<DescMessage>): CallRequest => {
     const message = create(method.input, init);
     addRequestId(method, message, createRequestId);
-    return { method, message, isRepeatable: isRepeatable(method, message) };
+    return { method, message, isRepeatable: retries && isRepeatable(method, message) };
   };
   const call = (method: DescMethod) =>
     method.methodKind === "unary"

@@ -202,6 +202,18 @@ describe("createClient()", () => {
     assert.equal(calls.execute, 5);
   });
 
+  it("sends each call once when it shall not retry", async () => {
+    let calls = 0;
+    const refuse = (): never => {
+      calls++;
+      throw new DriverError("OVERLOADED", "Too many calls wait.", { retryAfterMs: 10 });
+    };
+    const client = connect(await serve({ getDriverInfo: refuse, execute: refuse }), { retries: false });
+    assert.equal((await failure(client.getDriverInfo({}))).reason, "OVERLOADED");
+    assert.equal((await failure(client.execute({}))).reason, "OVERLOADED");
+    assert.equal(calls, 2);
+  });
+
   it("asks again with the same request_id when the outcome of a commit is unknown", async () => {
     const ids: string[] = [];
     const address = await serve({

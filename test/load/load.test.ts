@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
+import { request } from "node:http";
+import { text } from "node:stream/consumers";
 import { latencyOf } from "../../src/cli/code-analysis-driver/load/load-result.js";
 import { DriverProcess, killDrivers, PROGRAM } from "../driver/driver-process.js";
 import { until } from "../support/processes.js";
@@ -36,6 +39,30 @@ describe("code-analysis-driver load", () => {
     ]);
     const { p50, p90, p99, max } = result.operations.index_file.latency_ms;
     assert.ok(p50 > 0 && p50 <= p90 && p90 <= p99 && p99 <= max && max <= result.duration_ms);
+  });
+
+  it("counts every call that the driver refused", async () => {
+    const driver = await DriverProcess.start(inFolder(), {
+      args: ["--max-queue-length", "2", "--metrics-listen", "unix:metrics.sock"],
+    });
+    const args = ["--files", "40", "--concurrency", "20", "--json", "--address", driver.address];
+    const { stdout } = await load(...args);
+    const response = await once(request({ socketPath: inFolder("metrics.sock"), path: "/metrics" }).end(), "response");
+    const metrics = await text(response[0]);
+    const [, refused = "0"] =
+      /^driver_calls_total\{method="[^"]*\/IndexFile",code="UNAVAILABLE"\} (\d+)$/m.exec(metrics) ?? [];
+    assert.ok(Number(refused) > 0, "the control: the driver had to refuse some");
+    const { repeated, errors } = JSON.parse(stdout);
+    const counts = [...repeated, ...errors].map(({ reason, count }) => [reason, count]);
+    assert.equal(
+      counts.every(([reason]) => reason === "OVERLOADED"),
+      true,
+      stdout,
+    );
+    assert.equal(
+      counts.reduce((sum, [, count]) => sum + count, 0),
+      Number(refused),
+    );
   });
 
   it("leaves nothing in the database of a running driver", async () => {

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { createClient, type DriverClient } from "../../client/client.js";
+import { type ConnectOptions, createClient, type DriverClient } from "../../client/client.js";
 import type { ClientTls } from "../../client/connection.js";
 import type { Config } from "../../config/config.js";
 import { codeOf, DriverError, messageOf } from "../../errors.js";
@@ -10,13 +10,17 @@ export function driverAddress(config: Config): string {
 }
 
 /**
- * A client of the driver at `address`, with the token and certificates of the options.
+ * A client of the driver at `address`, with the token and certificates of the configuration.
  *
  * @throws DriverError `INVALID_REQUEST` when a file that the options name cannot be read.
  */
-export function connect(config: Config, address: string = driverAddress(config)): DriverClient {
+export function connect(
+  config: Config,
+  address: string = driverAddress(config),
+  options: Pick<ConnectOptions, "retries"> = {},
+): DriverClient {
   const token = address.startsWith("unix:") ? undefined : (config.token ?? readToken(config.tokenFile));
-  return createClient({ address, token, tls: readTls(config) });
+  return createClient({ address, token, tls: readTls(config), ...options });
 }
 
 /** The token, or undefined when there is no such file: the driver then says whether it needs one. */

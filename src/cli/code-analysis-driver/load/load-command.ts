@@ -39,20 +39,30 @@ export async function runLoadCommand(request: LoadRequest, config: Config, conte
   if (request.reportPath !== undefined) assertWritable(request.reportPath);
   const folder = realpathSync(mkdtempSync(join(tmpdir(), "code-analysis-driver-load-")));
   let driver: DriverProcess | undefined;
-  let client: DriverClient | undefined;
+  const clients: DriverClient[] = [];
+  const connectTo = (address: string, retries: boolean): DriverClient => {
+    const client = connect(config, address, { retries });
+    clients.push(client);
+    return client;
+  };
   try {
+    const address = config.address ?? `unix:${join(folder, "driver.sock")}`;
     if (config.address === undefined) {
-      const own = { address: `unix:${join(folder, "driver.sock")}`, db: join(folder, "load.db") };
-      driver = await startDriverProcess(context.programPath, { ...config, db: own.db }, own.address);
-      client = connect(config, own.address);
-    } else {
-      client = connect(config);
+      driver = await startDriverProcess(context.programPath, { ...config, db: join(folder, "load.db") }, address);
     }
+    const client = connectTo(address, true);
+    // Whatever the driver refuses is counted.
+    const loadingClient = connectTo(address, false);
     const root = join(folder, "project");
     mkdirSync(root);
     const workload = await Workload.prepare(client, root, request.fileCount);
     try {
-      const run = await measure(client, workload.operations(request.isMixed), request.concurrency, context);
+      const run = await measure(
+        client,
+        workload.operations(loadingClient, request.isMixed),
+        request.concurrency,
+        context,
+      );
       const result = summarize(run, request.fileCount, request.concurrency);
       if (request.reportPath !== undefined) writeFileSync(request.reportPath, reportPage(run, result));
       const text = request.isJson
@@ -64,7 +74,7 @@ export async function runLoadCommand(request: LoadRequest, config: Config, conte
       await workload.remove();
     }
   } finally {
-    client?.close();
+    for (const client of clients) client.close();
     await driver?.stop();
     rmSync(folder, { recursive: true, force: true });
   }

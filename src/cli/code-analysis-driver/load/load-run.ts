@@ -29,7 +29,7 @@ export interface LoadRun {
   readonly durationMs: number;
   readonly operations: readonly FinishedOperation[];
   readonly samples: readonly DriverSample[];
-  /** Attempts that the driver asked to repeat later, by reason; they are no failures. */
+  /** Attempts that the driver refused and asked to repeat later, by reason; they are no failures. */
   readonly repeats: ReadonlyMap<Reason, number>;
 }
 
@@ -43,12 +43,13 @@ export interface LoadOptions {
 
 /** Often enough for a curve, seldom enough not to be a load itself. */
 const SAMPLE_INTERVAL_MS = 200;
-/** An operation that the driver keeps sending away has failed. */
-const MAX_ATTEMPTS = 20;
+/** An operation that the driver keeps sending away has failed: after five seconds with the delay that a full queue asks for. */
+const MAX_ATTEMPTS = 100;
 
 /**
  * Runs `operations` against the driver, `concurrency` at a time, in their order. An operation that is answered with a delay
- * (RetryInfo) is repeated after it, as a client should; every other error is its result.
+ * (RetryInfo) is repeated after it, as a client should; every other error is its result. The operations' own client must not
+ * repeat anything.
  *
  * @throws DriverError `CANCELLED` when `signal` is aborted.
  */

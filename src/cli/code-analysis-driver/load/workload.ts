@@ -41,12 +41,12 @@ export class Workload {
     return new Workload(client, root, paths, project.id);
   }
 
-  /** Every file once, in order; in a mixed load with a read after each and a transaction after some. */
-  operations(isMixed: boolean): Operation[] {
+  /** Every file once, in order; in a mixed load with a read after each and a transaction after some. `client` makes the calls. */
+  operations(client: DriverClient, isMixed: boolean): Operation[] {
     return this.#paths.flatMap((path, index) => [
-      this.#indexFile(path),
-      ...(isMixed ? [this.#read(path)] : []),
-      ...(isMixed && index % FILES_PER_TRANSACTION === 0 ? [this.#transaction(index)] : []),
+      this.#indexFile(client, path),
+      ...(isMixed ? [this.#read(client, path)] : []),
+      ...(isMixed && index % FILES_PER_TRANSACTION === 0 ? [this.#transaction(client, index)] : []),
     ]);
   }
 
@@ -70,32 +70,31 @@ export class Workload {
     return `load/${this.#projectId}/`;
   }
 
-  #indexFile(filePath: string): Operation {
+  #indexFile(client: DriverClient, filePath: string): Operation {
     return {
       kind: "index_file",
       run: async (signal) => {
-        await this.#client.indexFile({ projectId: this.#projectId, filePath }, { signal });
+        await client.indexFile({ projectId: this.#projectId, filePath }, { signal });
       },
     };
   }
 
-  #read(path: string): Operation {
+  #read(client: DriverClient, path: string): Operation {
     return {
       kind: "read",
       run: async (signal) => {
         const sql = `SELECT c.name, count(m.id) FROM files f JOIN classes c ON c.file_id = f.id
           JOIN methods m ON m.class_id = c.id WHERE f.project_id = ? AND f.path = ? GROUP BY c.id`;
         const parameters = [this.#projectId, join(this.#root, path)].map(toValue);
-        await this.#client.execute({ sql, parameters }, { signal });
+        await client.execute({ sql, parameters }, { signal });
       },
     };
   }
 
-  #transaction(index: number): Operation {
+  #transaction(client: DriverClient, index: number): Operation {
     return {
       kind: "transaction",
       run: async (signal) => {
-        const client = this.#client;
         const { transactionId } = await client.beginTransaction({}, { signal });
         try {
           const sql = "INSERT INTO db_settings (key, value) VALUES (?, ?)";

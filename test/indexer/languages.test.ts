@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { Definition, ParsedFile } from "../../src/indexer/entities.js";
+import { MACRO_GAPS } from "../../src/indexer/languages/c/macro-gaps.js";
 import { LANGUAGES, languageOf } from "../../src/indexer/languages/registry.js";
 import { parseSource } from "../../src/indexer/parse.js";
 
@@ -167,6 +168,17 @@ describe("parseSource() in every language", () => {
         ["function", "count", "SIZE\ncount(int n) { return n; }"],
       ],
     );
+  });
+
+  it("looks for macros in time that grows with the text, whatever the text", () => {
+    for (const piece of ["class A B<", "A /* ", "A // ", "A // A\n", ") A(", "A((", "class A\n", " ", "A"]) {
+      const text = `) class A ${piece.repeat(400_000 / piece.length)}`;
+      // It takes minutes where each place looks at all that follows.
+      const start = process.cpuUsage();
+      for (const { pattern } of MACRO_GAPS) text.replace(pattern, "");
+      const { user } = process.cpuUsage(start);
+      assert.ok(user < 10_000_000, piece);
+    }
   });
 
   it("reads a name of Python that stands on the line after its dot, less indented than its block", async () => {

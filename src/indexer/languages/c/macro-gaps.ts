@@ -3,20 +3,21 @@ import type { GrammarGap } from "../language.js";
 
 /**
  * Macros where the grammars of C and C++, which know no preprocessor, have no place for one, and lose or misname a definition for
- * it. By convention they are written in capitals; each is read as blanks.
+ * it. By convention they are written in capitals; each is read as blanks. The patterns have bounds, so that no text makes them
+ * look at much of it from each of many places.
  */
 export const MACRO_GAPS: readonly GrammarGap[] = [
   // `class EXPORT Widget : public Base {` is a function or a bit field `Widget` to the grammar.
   {
     pattern:
-      /\b(?:class|struct|union|enum)(?:\s+class)?(?:\s+(?:__\w+|[A-Z_][A-Z0-9_]*)\b(?:\([^()]*\))?){1,3}(?=\s+(?!final\b)[A-Za-z_][\w:]*(?:<[^;{}()]*>)?\s*(?:final\s*)?(?:\{|:(?!:)))/g,
+      /\b(?:class|struct|union|enum)(?:\s+class)?(?:\s+(?:__\w+|[A-Z_][A-Z0-9_]*)\b(?:\([^()]*\))?){1,3}(?=\s+(?!final\b)[A-Za-z_][\w:]*(?:<[^;{}()]{0,500}>)?\s*(?:final\s*)?(?:\{|:(?!:)))/g,
     substitute: (shape) => shape.replace(/\b(?!(?:class|struct|union|enum)\b)\w[\s\S]*/, blanks),
     isMisread: ({ parent: type }) => type?.childForFieldName("body") === null && isNoDeclaration(type.parent),
   },
   // `NAMESPACE_BEGIN class Cache {` and, in a class, `Q_OBJECT public:`; the grammar takes the macro for a type.
   {
     pattern:
-      /\b[A-Z_][A-Z0-9_]*\b(?=\s+(?:(?:\/\/.*\n|\/\*(?:[^*]|\*(?!\/))*\*\/)\s*){0,30}(?:class|struct|union|enum|template|namespace|typedef|using|public|private|protected)\b)/g,
+      /\b[A-Z_][A-Z0-9_]*\b(?=\s+(?:(?:\/\/.{0,500}\n|\/\*[^*]{0,500}(?:\*(?!\/)[^*]{0,500}){0,60}\*\/)\s*){0,30}(?:class|struct|union|enum|template|namespace|typedef|using|public|private|protected)\b)/g,
     substitute: blanks,
     isMisread: ({ type, parent }) => type === "type_identifier" && parent?.hasError === true,
   },
@@ -29,7 +30,7 @@ export const MACRO_GAPS: readonly GrammarGap[] = [
   // `int size() const LOCKS_EXCLUDED(mutex) {` and, in a class, `int size() NOEXCEPT {`; the grammar takes the macro for the function.
   {
     pattern:
-      /(?<=\)\s*(?:(?:const|noexcept|override|final)\s*)*)\b[A-Z_][A-Z0-9_]*\b(?:\([^(){};]*\))?(?=\s*(?:(?:override|final)\s*)?(?:\{|:(?!:)))/g,
+      /\b(?=[A-Z_])(?<=\)\s*(?:(?:const|noexcept|override|final)\s*)*)[A-Z_][A-Z0-9_]*\b(?:\([^(){};]*\))?(?=\s*(?:(?:override|final)\s*)?(?:\{|:(?!:)))/g,
     substitute: blanks,
     isMisread: (name) => {
       const { parent } = name;

@@ -1,5 +1,5 @@
 import type { Import } from "./entities.js";
-import { familyOf } from "./languages/registry.js";
+import { familyOf, languageNamed } from "./languages/registry.js";
 
 /**
  * Which file an import means, by path alone: modules and files are compared as lists of path parts.
@@ -72,10 +72,11 @@ export function originOfOwnPackage({ path, namespace }: Importer): string {
   return end === -1 ? "//" : `/${path.slice(0, end)}/`;
 }
 
-/** The name that an import brings into its file. */
-export function boundName({ type, name, alias }: Import, language: string | null): string {
+/** The name that an import brings into its file; null where it takes in a file and brings none. */
+export function boundName({ type, name, alias }: Import, language: string | null): string | null {
   if (alias !== null) return alias;
   if (type === "import_from") return name;
+  if (languageNamed(language)?.isImportOfFile) return null;
   return language === "go" ? packageName(name) : (name.split(".")[0] ?? name);
 }
 

@@ -82,7 +82,7 @@ class FileNames {
     this.#importer = { path: relativePath, language: parsed.language, namespace };
     for (const entry of parsed.imports) {
       const bound = boundName(entry, parsed.language);
-      if (!this.#imports.has(bound)) this.#imports.set(bound, entry);
+      if (bound !== null && !this.#imports.has(bound)) this.#imports.set(bound, entry);
     }
     this.scopes = new FileScopes(parsed.definitions, {
       language: this.#language,
@@ -177,7 +177,7 @@ class FileNames {
     const module = entry.module ?? (entry.type === "import" ? entry.name : null);
     if (module === null) return UNKNOWN;
     const origin = originOfModule(module, this.#importer);
-    const bound = boundName(entry, this.#file.language);
+    const bound = boundName(entry, this.#file.language) ?? entry.name;
     if (isModule) {
       // `import a.b` binds `a`: the receiver, not the import, says which module is meant.
       const isFirstPart = entry.alias === null && entry.name.startsWith(`${bound}.`);

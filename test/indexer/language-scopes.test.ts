@@ -338,6 +338,13 @@ end
       "a.rb:Square.side -call-> b.rb:outside",
     ],
   },
+  "Ruby: a file that is required brings no name": {
+    files: {
+      "a.rb": 'require "store"\ndef f(store) store.save(1) end\n',
+      "store.rb": "class Store\n  def save(a) end\nend\n",
+    },
+    edges: ["a.rb:f -call-> store.rb:Store.save"],
+  },
   "PHP: self and static are the class around; a function is any file's": {
     files: {
       "a.php": `<?php

@@ -41,11 +41,15 @@ const SCRIPT: BuiltinNames = {
     then toFixed toLowerCase toString toUpperCase trim trimEnd trimStart unshift valueOf values`),
 };
 
+/** What is in the namespace of the library is none of a project's: `std::move`. */
+const CPP: BuiltinNames = { functions: words("std"), members: new Set() };
+
 const BUILTINS_OF_LANGUAGE: Readonly<Record<string, BuiltinNames>> = {
   python: PYTHON,
   javascript: SCRIPT,
   typescript: SCRIPT,
   tsx: SCRIPT,
+  cpp: CPP,
 };
 
 /** True when `name`, used bare (`functions`) or on some object (`members`), is one of the language's own. */

@@ -307,6 +307,10 @@ func Three() { f(); func(g func()) { g() }(f) }`,
       "a.cpp:Widget.show -call-> b.cpp:area",
     ],
   },
+  "C++: what is in std is none of the project's, what is in another namespace is any file's": {
+    files: { "a.cpp": "void f() { std::move(1); ns::pick(1); }", "b.cpp": "void move(int a) {} void pick(int a) {}" },
+    edges: ["a.cpp:f -call-> b.cpp:pick"],
+  },
   "C: a parameter or variable hides a function, another name is any file's": {
     files: {
       "a.c": "int f(int (*open)(int)) { handler close = 0; return open(1) + close() + other(); }",

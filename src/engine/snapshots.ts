@@ -1,6 +1,6 @@
 import { monotonicMs } from "../observability/clock.js";
 
-/** The read snapshots that streams and backups hold. The oldest one is where the write-ahead log cannot shrink past. */
+/** The read snapshots that streams and backups hold; the write-ahead log keeps everything since the oldest one. */
 export class Snapshots {
   /** In the order in which they were taken. */
   readonly #held = new Set<{ readonly sinceMs: number }>();

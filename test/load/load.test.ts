@@ -54,11 +54,7 @@ describe("code-analysis-driver load", () => {
     assert.ok(Number(refused) > 0, "the control: the driver had to refuse some");
     const { repeated, errors } = JSON.parse(stdout);
     const counts = [...repeated, ...errors].map(({ reason, count }) => [reason, count]);
-    assert.equal(
-      counts.every(([reason]) => reason === "OVERLOADED"),
-      true,
-      stdout,
-    );
+    assert.deepEqual(new Set(counts.map(([reason]) => reason)), new Set(["OVERLOADED"]), stdout);
     assert.equal(
       counts.reduce((sum, [, count]) => sum + count, 0),
       Number(refused),

@@ -147,8 +147,8 @@ export type ExecuteRequest = Message<"code_analysis.driver.v1.ExecuteRequest"> &
    * bytes, a UUID for example; empty: none. Only outside a transaction; inside one give it to `CommitTransaction`.
    *
    * Repeat soon: the driver remembers the newest `Limits.max_remembered_requests` writes with an id, also after a restart; an
-   * older one would run again. Answers of more than 1 KiB are kept as long as the newest of them are no more than 64 MiB together;
-   * without its answer a remembered write is ALREADY_EXISTS `ANSWER_NOT_KEPT`, and does not run again.
+   * older one would run again. Of answers of more than 1 KiB it keeps the newest, 64 MiB together; a remembered write without its
+   * answer is ALREADY_EXISTS `ANSWER_NOT_KEPT`, and does not run again.
    *
    * @generated from field: string request_id = 15;
    */

@@ -87,7 +87,7 @@ export type CommitTransactionRequest = Message<"code_analysis.driver.v1.CommitTr
 
   /**
    * Makes the commit safe to repeat: after a lost answer or `COMMIT_OUTCOME_UNKNOWN` the same id with the same transaction
-   * tells whether it was committed. At most 128 bytes; empty: none.
+   * tells whether it was committed. At most 128 bytes; empty: none. Repeat soon: see `ExecuteRequest.request_id`.
    *
    * @generated from field: string request_id = 15;
    */

@@ -17,6 +17,9 @@ const ANSWERS_PER_TURN = 32;
 /** The kinds of worker process; each is an entry file of this folder. */
 export type WorkerKind = "writer" | "reader" | "parser" | "backup";
 
+/** Requests of at most this size may move from process to process as often as it helps. */
+const MOVABLE_REQUEST_BYTES = 4 * 1024;
+
 /** What the death of a worker process had to do with a call that it left unanswered. */
 export interface LossCircumstances {
   /** Which item of this call (`WorkerHost.begin`) it was working on; null when it was not working on one of this call. */
@@ -73,6 +76,8 @@ interface Outstanding {
   readonly request: Uint8Array;
   readonly options: CallOptions;
   readonly answers: Answers;
+  /** Another process had it before. */
+  readonly isHandedOver: boolean;
   /** Forgets the caller's signal, which may outlive the call by far. */
   release(): void;
 }
@@ -241,14 +246,18 @@ export class WorkerProcess {
   }
 
   /**
-   * Lets `other` answer all calls but the one that was sent first, which this process works on. For a process that takes one call
-   * after the other, and calls that may run twice.
+   * Lets `other` answer the calls behind the one that was sent first, which this process works on. For a process that takes one
+   * call after the other, and calls that may run twice.
+   *
+   * A large request moves once: what was sent is read by this process all the same, and two that hand over the same ones again and
+   * again would do nothing else.
    */
   handOver(other: WorkerProcess): void {
-    const [, ...waiting] = this.#unanswered.keys();
-    for (const callId of waiting) {
+    const [, ...waiting] = this.#unanswered.entries();
+    for (const [callId, outstanding] of waiting) {
+      if (outstanding?.isHandedOver && outstanding.request.length > MOVABLE_REQUEST_BYTES) continue;
       const call = this.#abandon(callId);
-      if (call !== null) other.#start(call.operation, call.request, call.options, call.answers);
+      if (call !== null) other.#start(call.operation, call.request, call.options, call.answers, true);
     }
   }
 
@@ -262,7 +271,13 @@ export class WorkerProcess {
     this.#child.kill("SIGKILL");
   }
 
-  #start(operation: string, request: Uint8Array, options: CallOptions, answers: Answers): number | null {
+  #start(
+    operation: string,
+    request: Uint8Array,
+    options: CallOptions,
+    answers: Answers,
+    isHandedOver = false,
+  ): number | null {
     const { deadlineMs, signal } = options;
     if (!this.#isAlive) {
       answers.onError(new WorkerLostError(this.#kind, "it was already gone"));
@@ -277,7 +292,7 @@ export class WorkerProcess {
     signal?.addEventListener("abort", onAbort, { once: true });
     const release = () => signal?.removeEventListener("abort", onAbort);
     if (this.#unanswered.size === 0) this.#silentSinceMs = monotonicMs();
-    this.#unanswered.set(callId, { operation, request, options, answers, release });
+    this.#unanswered.set(callId, { operation, request, options, answers, isHandedOver, release });
     this.#wantedCalls++;
     this.#channel.send(callId, FrameKind.CALL, encodeCallHeader({ operation, deadlineMs }), request);
     return callId;

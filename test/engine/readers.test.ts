@@ -119,6 +119,21 @@ describe("reads", () => {
     assert.deepEqual(workerPids(test.databasePath, "reader"), pids);
   });
 
+  it("with large requests are not sent from reader to reader again and again", async () => {
+    const test = await start({ readers: 2 });
+    const bytesRead = () =>
+      workerPids(test.databasePath, "reader")
+        .map((pid) => Number(/rchar: (\d+)/.exec(readFileSync(`/proc/${pid}/io`, "utf8"))?.[1]))
+        .reduce((sum, bytes) => sum + bytes, 0);
+    // Each takes longer than others are made to wait for one.
+    const sql = `SELECT max(x) FROM (${counting(300_000)}) /*${"x".repeat(8_000_000)}*/`;
+    const count = 12;
+    const answers = await Promise.all(Array.from({ length: count }, () => test.values(sql)));
+    assert.deepEqual(answers.flat(), new Array<bigint>(count).fill(300_000n));
+    // Each is read by the reader that it was sent to first and by the one that answers it; a third part is for what else they read.
+    assert.ok(bytesRead() < 3 * count * sql.length, `${bytesRead()} bytes`);
+  });
+
   it("survive more endless neighbours than a failing read is tried", async () => {
     const test = await start();
     const endless = Array.from({ length: 5 }, (_, i) => test.call("execute", { sql: ENDLESS }, within(150 + 400 * i)));

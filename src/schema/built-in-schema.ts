@@ -1,12 +1,11 @@
 import { readFileSync } from "node:fs";
 import type { SchemaModel } from "./model.js";
-import { readWantedSchema } from "./wanted-schema.js";
+import { readWantedObjects, readWantedSchema, type WantedObject } from "./wanted-schema.js";
 
 /** The CREATE statements of the schema that the driver and `config_cli` use when they are given none. */
 export const BUILT_IN_SCHEMA = readFileSync(new URL("./code-analysis.sql", import.meta.url), "utf8");
 
-const MODELS = new Map<string, SchemaModel>();
-const MAX_MODELS = 8;
+const MAX_REMEMBERED = 8;
 
 /**
  * `readWantedSchema` that remembers the last few texts: a process asks for the same schema on every connect and every
@@ -14,17 +13,27 @@ const MAX_MODELS = 8;
  *
  * @throws DriverError `SQL_ERROR` when the schema is wrong.
  */
-export function wantedModel(sql: string = BUILT_IN_SCHEMA): SchemaModel {
-  const known = MODELS.get(sql);
-  if (known !== undefined) return known;
-  const model = readWantedSchema(sql);
-  const [oldest] = MODELS.keys();
-  if (MODELS.size >= MAX_MODELS && oldest !== undefined) MODELS.delete(oldest);
-  MODELS.set(sql, model);
-  return model;
-}
+export const wantedModel: (sql?: string) => SchemaModel = remembering(readWantedSchema);
+
+/** `readWantedObjects`, remembering likewise: all that a connect needs to know, in a fraction of the time. */
+export const wantedObjects: (sql?: string) => readonly WantedObject[] = remembering((sql) =>
+  readWantedObjects(sql, { isTrusted: sql === BUILT_IN_SCHEMA }),
+);
 
 /** The managed tables: every ordinary table that `wanted` declares. Recovery watches over these. */
 export function managedTables(wanted: SchemaModel): string[] {
   return [...wanted.tables.values()].map(({ name }) => name);
+}
+
+function remembering<T>(read: (sql: string) => T): (sql?: string) => T {
+  const known = new Map<string, { readonly value: T }>();
+  return (sql = BUILT_IN_SCHEMA) => {
+    const entry = known.get(sql) ?? { value: read(sql) };
+    // Last is newest.
+    known.delete(sql);
+    known.set(sql, entry);
+    const [oldest] = known.keys();
+    if (known.size > MAX_REMEMBERED && oldest !== undefined) known.delete(oldest);
+    return entry.value;
+  };
 }

@@ -3,16 +3,17 @@ import type { Connection } from "../sqlite/connection.js";
 import { fromSqliteError } from "../sqlite/errors.js";
 import { inMain, quoteIdentifier } from "../sqlite/identifiers.js";
 import { inSnapshot, inTransaction } from "../sqlite/transaction.js";
-import { BUILT_IN_SCHEMA, managedTables, wantedModel } from "./built-in-schema.js";
+import { BUILT_IN_SCHEMA, wantedModel, wantedObjects } from "./built-in-schema.js";
 import { describeDrift } from "./drift.js";
 import { findFullTextLinks } from "./full-text.js";
 import { inspectSchema } from "./introspection.js";
-import { keyOf, type SchemaModel, temporaryName } from "./model.js";
+import { keyOf, temporaryName } from "./model.js";
 import { type RecoveryLog, recover } from "./recovery.js";
 import type { RecoveryReport } from "./recovery-report.js";
 import { compileErrors } from "./references.js";
 import { hashSchema } from "./schema-hash.js";
 import { listTables, readTableInfo, type TableInfo, type TableSummary } from "./table-info.js";
+import type { WantedObject } from "./wanted-schema.js";
 
 /** What `createMissing` did. */
 export interface CreationReport {
@@ -26,12 +27,6 @@ export interface CreationReport {
 export interface SyncReport extends CreationReport {
   /** What still differs from the wanted schema; one line each. Only `config_cli schema` changes it. */
   readonly drift: readonly string[];
-}
-
-interface WantedObject {
-  readonly type: "table" | "index" | "view" | "trigger";
-  readonly name: string;
-  readonly sql: string;
 }
 
 /**
@@ -54,7 +49,9 @@ export class SQLiteSchemaManager {
 
   /** The tables that recovery watches over. */
   get managedTables(): string[] {
-    return managedTables(wantedModel(this.#wantedSql));
+    return wantedObjects(this.#wantedSql)
+      .filter(({ type }) => type === "table")
+      .map(({ name }) => name);
   }
 
   /** @throws DriverError `TABLE_NOT_FOUND`. */
@@ -128,18 +125,18 @@ export class SQLiteSchemaManager {
     wantedSql: string = this.#wantedSql,
     commit: <T>(body: () => T) => T = (body) => inTransaction(this.#connection, body),
   ): CreationReport {
-    const wanted = wantedModel(wantedSql);
+    const wanted = wantedObjects(wantedSql);
     try {
       if (this.#missing(wanted).length === 0) return { createdTables: [], createdObjects: [] };
       // Another process may have created them meanwhile: what is missing is decided under the lock.
       const created = commit(() => {
         const missing = this.#missing(wanted);
-        for (const object of missing) this.#create(object, wanted);
+        for (const object of missing) this.#create(object, wantedSql);
         return missing;
       });
       return {
-        createdTables: created.filter(({ type }) => type === "table").map(({ name }) => name),
-        createdObjects: created.filter(({ type }) => type !== "table").map(({ type, name }) => `${type} ${name}`),
+        createdTables: created.filter(isTable).map(({ name }) => name),
+        createdObjects: created.filter((object) => !isTable(object)).map(({ type, name }) => `${type} ${name}`),
       };
     } catch (error) {
       throw fromSqliteError(error);
@@ -147,35 +144,34 @@ export class SQLiteSchemaManager {
   }
 
   /** What `createMissing` has to create, in an order in which it can be created. */
-  #missing(wanted: SchemaModel): WantedObject[] {
+  #missing(wanted: readonly WantedObject[]): WantedObject[] {
     const rows = this.#connection
       .prepare<[], { type: string; name: string }>("SELECT type, name FROM main.sqlite_schema")
       .all();
     // Tables, views and indexes share one name space; triggers have their own.
     const relations = new Set(rows.filter(({ type }) => type !== "trigger").map(({ name }) => keyOf(name)));
     const triggers = new Set(rows.filter(({ type }) => type === "trigger").map(({ name }) => keyOf(name)));
-    const isMissing = ({ name }: { name: string }) => !relations.has(keyOf(name));
+    const missing = (kind: WantedObject["type"]) =>
+      wanted.filter(({ type, name }) => type === kind && !relations.has(keyOf(name)));
 
-    const tables = [...wanted.tables.values()].filter(isMissing);
+    const tables = missing("table");
     const existing = new Set(rows.filter(({ type }) => type === "table").map(({ name }) => keyOf(name)));
     for (const { name } of tables) assertNotUnderTemporaryName(name, existing);
-    const virtualTables = [...wanted.virtualTables.values()].filter(isMissing);
-    const views = [...wanted.views.values()].filter(isMissing);
+    const views = missing("view");
     const owners = new Set([...tables, ...views].map(({ name }) => keyOf(name)));
     const isOfNewOwner = ({ table }: { table: string }) => owners.has(keyOf(table));
     return [
-      ...[...tables, ...virtualTables].map(({ name, sql }) => ({ type: "table", name, sql }) as const),
-      ...[...wanted.indexes.values()]
-        .filter((index) => isOfNewOwner(index) && isMissing(index))
-        .map(({ name, sql }) => ({ type: "index", name, sql }) as const),
-      ...views.map(({ name, sql }) => ({ type: "view", name, sql }) as const),
-      ...[...wanted.triggers.values()]
-        .filter((trigger) => isOfNewOwner(trigger) && !triggers.has(keyOf(trigger.name)))
-        .map(({ name, sql }) => ({ type: "trigger", name, sql }) as const),
+      ...tables,
+      ...missing("virtual"),
+      ...missing("index").filter(isOfNewOwner),
+      ...views,
+      ...wanted.filter(
+        (object) => object.type === "trigger" && isOfNewOwner(object) && !triggers.has(keyOf(object.name)),
+      ),
     ];
   }
 
-  #create({ type, name, sql }: WantedObject, wanted: SchemaModel): void {
+  #create({ type, name, sql }: WantedObject, wantedSql: string): void {
     this.#connection.exec(sql);
     if (type === "view") {
       // SQLite notices only when the view is used; a broken view also blocks every later RENAME.
@@ -184,10 +180,14 @@ export class SQLiteSchemaManager {
         throw new DriverError("SQL_ERROR", `The view ${name} does not fit the database: ${problem}.`);
     }
     // The rows that are there already must be found too; and removing a row that is not in the index would corrupt it.
-    if (findFullTextLinks(wanted).some(({ table }) => table === name)) {
+    if (type === "virtual" && findFullTextLinks(wantedModel(wantedSql)).some(({ table }) => table === name)) {
       this.#connection.exec(`INSERT INTO ${inMain(name)} (${quoteIdentifier(name)}) VALUES ('rebuild')`);
     }
   }
+}
+
+function isTable({ type }: WantedObject): boolean {
+  return type === "table" || type === "virtual";
 }
 
 function assertNotUnderTemporaryName(table: string, existing: ReadonlySet<string>): void {

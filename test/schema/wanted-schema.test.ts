@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
+import { BUILT_IN_SCHEMA } from "../../src/schema/built-in-schema.js";
 import { normalizeSql, tokenize } from "../../src/schema/tokens.js";
-import { readWantedSchema, splitStatements } from "../../src/schema/wanted-schema.js";
+import { readWantedObjects, readWantedSchema, splitStatements } from "../../src/schema/wanted-schema.js";
 
 describe("readWantedSchema()", () => {
   const mistakes: readonly [name: string, sql: string, message: RegExp][] = [
@@ -41,6 +42,34 @@ describe("readWantedSchema()", () => {
 
   it("takes an empty text for an empty schema", () => {
     assert.equal(readWantedSchema(" -- nothing\n/* at all */ ;;").tables.size, 0);
+  });
+});
+
+describe("readWantedObjects()", () => {
+  const sql = `${BUILT_IN_SCHEMA}
+    CREATE VIEW v AS SELECT 1 AS a;
+    CREATE TRIGGER files AFTER DELETE ON projects BEGIN SELECT 1; END;
+    CREATE TRIGGER of_view INSTEAD OF INSERT ON v BEGIN SELECT 1; END;`;
+
+  it("names what the model has, and nothing else", () => {
+    const model = readWantedSchema(sql);
+    const objects = readWantedObjects(sql, { isTrusted: false });
+    const known = { table: model.tables, virtual: model.virtualTables, index: model.indexes, view: model.views };
+    for (const [kind, all] of Object.entries({ ...known, trigger: model.triggers })) {
+      const sqlOf = (entries: Iterable<{ name: string; sql: string }>) =>
+        [...entries].map((entry) => `${entry.name}: ${entry.sql}`).sort();
+      assert.deepEqual(sqlOf(objects.filter(({ type }) => type === kind)), sqlOf(all.values()), kind);
+    }
+    const tables = objects.filter(({ type }) => type === "trigger").map(({ table }) => table);
+    assert.deepEqual(tables, ["projects", "v"]);
+  });
+
+  it("is the same for a text that is executed as it is", () => {
+    assert.deepEqual(readWantedObjects(sql, { isTrusted: true }), readWantedObjects(sql, { isTrusted: false }));
+  });
+
+  it("says where a mistake stands", () => {
+    assert.throws(() => readWantedObjects("CREATE TABLE t (a,, b)", { isTrusted: false }), /line 1, column 19/);
   });
 });
 

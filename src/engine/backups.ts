@@ -1,10 +1,10 @@
 import { randomUUID } from "node:crypto";
-import { rmSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fromBinary } from "@bufbuild/protobuf";
 import { BackupRequestSchema, BackupResponseSchema } from "../../gen/code_analysis/driver/v1/backup_pb.js";
-import { DriverError, draining } from "../errors.js";
+import { DriverError, draining, messageOf } from "../errors.js";
 import { decodeRequest } from "../workers/operations/operation.js";
 import { WorkerLostError, WorkerProcess } from "../workers/worker-process.js";
 import { Admission } from "./admission.js";
@@ -44,12 +44,11 @@ export class Backups {
     // A second signal ends this process at once.
     const onExit = () => {
       worker.kill();
-      for (const file of filesOfCopy(partialPath)) rmSync(file, { force: true });
+      for (const file of filesOfCopy(partialPath)) removeAtExit(file);
     };
     process.once("exit", onExit);
     let isPublished = false;
     let isDelivered = false;
-    let isRefused = false;
     try {
       // A new process has no snapshot yet.
       await worker.ready;
@@ -63,8 +62,6 @@ export class Backups {
       }
       isDelivered = true;
     } catch (error) {
-      // Then nothing was made, and the path may be none at all.
-      isRefused = error instanceof DriverError && error.reason === "INVALID_REQUEST";
       if (!(error instanceof WorkerLostError)) throw error;
       throw this.#admission.isClosed ? draining() : gaveUp(error);
     } finally {
@@ -72,11 +69,8 @@ export class Backups {
       worker.kill();
       await worker.exited;
       letGo?.();
-      const unwanted = [
-        ...(isRefused ? [] : filesOfCopy(partialPath)),
-        ...(isPublished && !isDelivered ? [destinationPath] : []),
-      ];
-      await Promise.all(unwanted.map((file) => rm(file, { force: true })));
+      const unwanted = [...filesOfCopy(partialPath), ...(isPublished && !isDelivered ? [destinationPath] : [])];
+      await Promise.all(unwanted.map((file) => this.#remove(file)));
       process.off("exit", onExit);
       leave();
     }
@@ -90,6 +84,15 @@ export class Backups {
     await Promise.all(workers.map(({ exited }) => exited));
   }
 
+  /** Whether the path is one at all nobody may have looked at yet: where nothing can be, nothing is to be removed. */
+  async #remove(path: string): Promise<void> {
+    try {
+      await rm(path, { force: true });
+    } catch (error) {
+      if (existsSync(path)) this.#log("warn", `${path} could not be removed`, { reason: messageOf(error) });
+    }
+  }
+
   #spawn(partialPath: string, onCopied: () => void): WorkerProcess {
     const options = { databasePath: this.#databasePath, partialPath };
     const worker = new WorkerProcess("backup", options).follow((event) => {
@@ -101,6 +104,14 @@ export class Backups {
     this.#running.add(worker);
     void worker.exited.then(() => this.#running.delete(worker));
     return worker;
+  }
+}
+
+function removeAtExit(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    // As in `#remove`, and there is no log any more.
   }
 }
 

@@ -121,6 +121,7 @@ export class Indexing {
         run.enter(IndexPhase.FINISHING);
         yield run.progressMessage();
         const { filesRemoved, crossReferences, returnedPaths } = await this.#finish(projectId, scan, context);
+        this.#overdue.delete(projectId);
         run.deleted(filesRemoved);
         run.connected(crossReferences);
         if (returnedPaths.length === 0 || scans === MAX_SCANS) break;
@@ -172,7 +173,15 @@ export class Indexing {
   }
 
   async #tryToConnect(projectId: string, requestId: string): Promise<void> {
-    if (this.#overdue.has(projectId)) return;
+    if (this.#overdue.has(projectId)) {
+      return this.#log(
+        "warn",
+        "the files of an unfinished IndexProject are not connected: the last attempt was stopped",
+        {
+          projectId,
+        },
+      );
+    }
     const { signal } = new AbortController();
     const context: CallContext = { deadlineMs: Number.POSITIVE_INFINITY, signal, role: "read-write", requestId };
     try {
@@ -216,6 +225,7 @@ export class Indexing {
     let next = 0;
     const workers = this.#parsers.max * CHUNKS_PER_PARSER;
     const unstored = new Set<Promise<void>>();
+    let failure: { readonly error: unknown } | undefined;
     const batcher = new StoreBatcher((operation, request) => this.#writer.store(operation, request, context));
     const work = async (): Promise<void> => {
       while (next < paths.length) {
@@ -224,19 +234,21 @@ export class Indexing {
         next += chunk.length;
         for await (const parsed of this.#parsers.parse({ ...wish, paths: chunk }, context)) {
           run.read(parsed.bytesRead);
-          const storing = this.#indexOfProject(wish, parsed, batcher, run, context).finally(() =>
-            unstored.delete(storing),
-          );
-          // Awaited below, unless another file's failure ends the run first.
-          storing.catch(() => undefined);
+          const storing = this.#indexOfProject(wish, parsed, batcher, run, context)
+            .catch((error: unknown) => {
+              failure ??= { error };
+            })
+            .finally(() => unstored.delete(storing));
           unstored.add(storing);
           while (unstored.size >= MAX_UNSTORED_FILES) await unstored.values().next().value;
+          if (failure !== undefined) throw failure.error;
         }
       }
     };
     await Promise.all(Array.from({ length: workers }, work));
     batcher.flush();
     await Promise.all(unstored);
+    if (failure !== undefined) throw failure.error;
   }
 
   async #indexOfProject(
@@ -259,6 +271,8 @@ export class Indexing {
       if (outcome === null || outcome.kind === "removed") run.skipped(path);
       else run.indexed(outcome);
     } catch (error) {
+      // A directory on its way became a link that leads outside since the project was walked.
+      if (error instanceof DriverError && error.reason === "PATH_OUTSIDE_PROJECT") return run.skipped(path);
       if (!(error instanceof FileFailedError)) throw error;
       run.failed(path, error.type, error.message);
     }

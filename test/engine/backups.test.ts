@@ -4,7 +4,7 @@ import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { BackupRequestSchema, BackupResponseSchema } from "../../gen/code_analysis/driver/v1/backup_pb.js";
 import { Backups } from "../../src/engine/backups.js";
 import { Snapshots } from "../../src/engine/snapshots.js";
-import { contextOf } from "../support/engine.js";
+import { contextOf, reason } from "../support/engine.js";
 import { removeScratchDatabases, scratchDatabase } from "../support/scratch.js";
 
 describe("a backup", () => {
@@ -35,5 +35,18 @@ describe("a backup", () => {
       await watching;
     }
     assert.ok(wasHeld, "its snapshot was never counted");
+  });
+
+  it("gives its place back when it ends before anybody has looked at its destination", async () => {
+    const { path } = scratchDatabase("CREATE TABLE t (x)");
+    const backups = new Backups(path, () => undefined, new Snapshots());
+    const backup = async (destinationPath: string, context = contextOf({})) => {
+      const request = toBinary(BackupRequestSchema, create(BackupRequestSchema, { destinationPath }));
+      for await (const _ of backups.backup(Buffer.from(request), context));
+    };
+    for (const destination of [`${path}/below-a-file.db`, "a\0b", `${path}/below-a-file.db`]) {
+      await assert.rejects(backup(destination, contextOf({ signal: AbortSignal.abort() })), reason("CANCELLED"));
+    }
+    await backup(`${path}.backup`);
   });
 });

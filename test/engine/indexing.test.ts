@@ -186,6 +186,29 @@ describe("indexing", () => {
       assert.deepEqual(await functions(), ["after"]);
     });
 
+    it("ends with the reason when a file could be neither stored nor found to be at fault", async () => {
+      const strict = await TestEngine.start({ parsers: 1, maxStatementMs: 500 });
+      try {
+        mkdirSync(inFolder("strict"));
+        for (const name of ["a", "b", "slow", "z"])
+          writeFileSync(inFolder("strict", `${name}.py`), `class ${name}: pass\n`);
+        const { project } = await strict.call("registerProject", { rootPath: realpathSync(inFolder("strict")) });
+        const endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n";
+        await strict.sql(
+          `CREATE TRIGGER endless AFTER INSERT ON classes WHEN NEW.name = 'slow' BEGIN SELECT count(*) FROM (${endless}); END`,
+        );
+        const run = async () => {
+          for await (const _ of strict.stream("indexProject", { projectId: project?.id ?? "" }));
+        };
+        await assert.rejects(run(), reason("DEADLINE_EXCEEDED"));
+        await strict.sql("DROP TRIGGER endless");
+        await run();
+        assert.deepEqual(await strict.values("SELECT name FROM classes ORDER BY 1"), ["a", "b", "slow", "z"]);
+      } finally {
+        await strict.stop();
+      }
+    });
+
     it("removes a file that is there but left out by now, also when it has come back", async () => {
       await start();
       for (const name of ["a.log", "b.log"]) write(name, "words\n");

@@ -240,7 +240,8 @@ export class Indexing {
             })
             .finally(() => unstored.delete(storing));
           unstored.add(storing);
-          while (unstored.size >= MAX_UNSTORED_FILES) await unstored.values().next().value;
+          while (unstored.size >= MAX_UNSTORED_FILES || (unstored.size > 0 && this.#parsers.unstored.isFull))
+            await unstored.values().next().value;
           if (failure !== undefined) throw failure.error;
         }
       }
@@ -304,7 +305,9 @@ export class Indexing {
           }
           break;
         case FileResultKind.STORE: {
-          const outcome = await this.#order.store(file, readMs, () => storeFile(payload));
+          const outcome = await this.#parsers.unstored.hold(payload, () =>
+            this.#order.store(file, readMs, () => storeFile(payload)),
+          );
           if (outcome !== null) return outcome;
           break;
         }

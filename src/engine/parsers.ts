@@ -14,6 +14,7 @@ import {
 import { CallStoppedError, WorkerLostError, WorkerProcess } from "../workers/worker-process.js";
 import type { CallContext } from "./call.js";
 import type { EngineLimits } from "./limits.js";
+import { UnstoredRows } from "./unstored-rows.js";
 import { WaitingLine } from "./waiting-line.js";
 import type { EngineLog } from "./worker-log.js";
 
@@ -29,6 +30,8 @@ export interface ParsedPath extends FileResult {
 
 /** The main process's side of the parser processes, started when they are needed and replaced when they die. */
 export class Parsers {
+  /** What was parsed and is not stored; whoever stores it counts it here. */
+  readonly unstored = new UnstoredRows();
   readonly #databasePath: string;
   readonly #limits: EngineLimits;
   readonly #log: EngineLog;
@@ -107,11 +110,12 @@ export class Parsers {
     }
   }
 
-  /** `parse` of one file, when it is its turn. */
+  /** `parse` of one file, when it is its turn and there is room for its rows. */
   async parseOne(request: Omit<IndexFilesRequest, "paths">, path: string, context: CallContext): Promise<ParsedPath> {
     if (this.#turns < this.max * FILES_PER_PARSER) this.#turns++;
     else await this.#line.wait(null, context.signal);
     try {
+      await this.unstored.room(context.signal);
       for await (const result of this.parse({ ...request, paths: [path] }, context)) return result;
     } finally {
       if (this.#line.length > 0) this.#line.grantFirst();
@@ -123,6 +127,7 @@ export class Parsers {
   /** What waits for its turn is refused, and what would have to wait. */
   drain(): void {
     this.#line.close(draining());
+    this.unstored.close(draining());
   }
 
   /** Ends every parser at once; what asks for one from now on is refused. */

@@ -2,7 +2,7 @@ import { decodeMessage, encodeMessage, type FileOutcome } from "../workers/index
 
 /** Files that are stored in one commit at most. */
 const MAX_FILES = 64;
-/** Bytes that wait at most; a parsed file is about three times as large as its source. */
+/** Bytes that wait at most; a parsed file is three to twelve times as large as its source. */
 const MAX_BYTES = 4 * 1024 * 1024;
 /** How long the first of them waits for others, in milliseconds. */
 const MAX_WAIT_MS = 500;

@@ -103,7 +103,8 @@ export type Limits = Message<"code_analysis.driver.v1.Limits"> & {
   maxQueueLength: number;
 
   /**
-   * The most streams open at a time on one connection.
+   * The most Query and Select streams that run at a time, those of all clients together; as many more may wait, and a further one is
+   * UNAVAILABLE `OVERLOADED`.
    *
    * @generated from field: uint32 max_concurrent_streams = 10;
    */

@@ -1,4 +1,3 @@
-import type { Readable } from "node:stream";
 import { overloaded } from "../engine/admission.js";
 import type { DriverError } from "../errors.js";
 
@@ -6,8 +5,9 @@ import type { DriverError } from "../errors.js";
 const UNCOUNTED_BYTES = 64 * 1024;
 /** As much as one queue of the engine holds, which takes over when a request is whole. */
 const MAX_BYTES = 256 * 1024 * 1024;
-/** DEFLATE makes nothing smaller than that (https://zlib.net/zlib_tech.html). */
-const MAX_COMPRESSION = 1_032;
+
+/** Says how many bytes of a request are in memory now: what has arrived, and what became of it when it was unpacked. */
+export type Hold = (bytes: number) => void;
 
 interface ArrivingRequest {
   /** What is counted of it. */
@@ -17,56 +17,48 @@ interface ArrivingRequest {
 
 /** The requests that are arriving on all listeners, and the bound of what they hold together. */
 export class ArrivingRequests {
-  readonly #maxRequestBytes: number;
   readonly #maxBytes: number;
   /** Those that count. */
   readonly #requests = new Set<ArrivingRequest>();
   #bytes = 0;
 
-  /** @param maxRequestBytes - The largest request, unpacked; grpc-js refuses a larger one. */
-  constructor(maxRequestBytes: number, maxBytes = MAX_BYTES) {
-    this.#maxRequestBytes = maxRequestBytes;
+  /**
+   * @param maxRequestBytes - The largest request, packed and unpacked.
+   * @param maxBytes - Default: 256 MiB, and never less than the largest request holds while it is unpacked.
+   */
+  constructor(maxRequestBytes: number, maxBytes = Math.max(MAX_BYTES, 2 * maxRequestBytes)) {
     this.#maxBytes = maxBytes;
   }
 
   /**
-   * Counts the bytes of one request until it has ended. When all of them are too many, the largest goes: a client that begins
-   * large requests and never ends them harms itself.
+   * Counts the bytes of one request until it holds 0. When all of them are too many, the largest goes: a client that begins large
+   * requests and never ends them harms itself.
    *
-   * @param isCompressed - It counts as large as it may be when it is unpacked.
-   * @param refuse - Ends the call with `OVERLOADED`; called once at most.
+   * @param refuse - Ends the call with `OVERLOADED`; called once at most, and the request counts no more.
    */
-  follow(stream: Readable, isCompressed: boolean, refuse: (error: DriverError) => void): void {
-    let receivedBytes = 0;
-    const leave = (): void => {
-      stream.off("data", count);
-      if (this.#requests.delete(request)) this.#bytes -= request.bytes;
-    };
+  follow(refuse: (error: DriverError) => void): Hold {
+    let isRefused = false;
     const request: ArrivingRequest = {
       bytes: 0,
       refuse: () => {
         const error = overloaded(`requests of ${this.#bytes} bytes`);
-        leave();
+        this.#count(request, 0);
+        isRefused = true;
         refuse(error);
       },
     };
-    const count = (chunk: Buffer): void => {
-      receivedBytes += chunk.length;
-      const bytes = isCompressed ? this.#unpackedBytes(receivedBytes) : receivedBytes;
-      if (bytes <= UNCOUNTED_BYTES) return;
-      if (!this.#requests.has(request)) {
-        this.#requests.add(request);
-        stream.once("end", leave).once("close", leave);
-      }
-      this.#bytes += bytes - request.bytes;
-      request.bytes = bytes;
-      if (this.#bytes > this.#maxBytes) this.#largest()?.refuse();
+    return (bytes) => {
+      if (!isRefused) this.#count(request, bytes > UNCOUNTED_BYTES ? bytes : 0);
     };
-    stream.on("data", count);
   }
 
-  #unpackedBytes(packedBytes: number): number {
-    return Math.max(packedBytes, Math.min(packedBytes * MAX_COMPRESSION, this.#maxRequestBytes));
+  #count(request: ArrivingRequest, bytes: number): void {
+    if (bytes === request.bytes) return;
+    this.#bytes += bytes - request.bytes;
+    request.bytes = bytes;
+    if (bytes === 0) this.#requests.delete(request);
+    else this.#requests.add(request);
+    if (this.#bytes > this.#maxBytes) this.#largest()?.refuse();
   }
 
   #largest(): ArrivingRequest | undefined {

@@ -2,10 +2,11 @@ import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from "nod
 import { Metadata, status } from "@grpc/grpc-js";
 import { DriverError } from "../errors.js";
 import { type Access, type Authenticate, assertAccess, pinRole } from "./access.js";
-import type { ArrivingRequests } from "./arriving-requests.js";
+import type { ArrivingRequests, Hold } from "./arriving-requests.js";
 import { pinDeadline } from "./deadline.js";
 import { type Listener, peerCertificate } from "./listener.js";
 import { REQUEST_ID_KEY, requestIdOf } from "./request-id.js";
+import { isUnpacked, RequestReader } from "./request-reader.js";
 import type { CallObserver } from "./served-call.js";
 import { toGrpcStatus } from "./status.js";
 
@@ -22,16 +23,15 @@ export interface CallGateOptions {
   readonly methods: ReadonlyMap<string, GatedMethod>;
   readonly authenticate: Authenticate;
   readonly arriving: ArrivingRequests;
+  /** The largest request, packed and unpacked. */
+  readonly maxRequestBytes: number;
   /** Told of the calls that end here. */
   readonly onCallEnd: CallObserver;
 }
 
-/** The largest request of somebody who need not say who he is: the name of a service. */
+/** The largest request of somebody who need not say who he is, packed and unpacked: the name of a service. */
 const MAX_STRANGERS_BYTES = 4 * 1024;
 const ENCODING_HEADER = "grpc-encoding";
-const IDENTITY = "identity";
-/** The first byte of a message that is compressed (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md). */
-const COMPRESSED = 1;
 
 /**
  * Decides from the headers of a call, before a byte of its request has been taken in, whether it may go on, and notes what they say
@@ -45,35 +45,50 @@ export class CallGate {
     this.#options = options;
   }
 
-  /** False when the call was answered, and nobody else must touch it. */
-  admit(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): boolean {
+  /** Has the call served by `serve`, which makes grpc-js listen to its stream, or answers it. */
+  admit(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, serve: () => void): void {
     pinDeadline(headers);
-    const { arriving, authenticate, listener, methods } = this.#options;
+    const { authenticate, listener, methods } = this.#options;
     const path = headers[":path"] ?? "";
     const method = methods.get(path);
     // That there is no such method grpc-js says without a look at the request.
-    if (method === undefined) return true;
-    const { access, hasRequestStream } = method;
+    if (method === undefined) {
+      serve();
+      return;
+    }
     const refuse = (error: DriverError) => this.#refuse(stream, headers, error);
-    if (access === "anyone") {
-      // What is not told to be compressed grpc-js does not unpack, a second message that follows the first at once included.
-      delete headers[ENCODING_HEADER];
-      boundStrangersRequest(stream, path, refuse);
-      return true;
+    if (method.access !== "anyone") {
+      try {
+        const role = authenticate(headers.authorization, listener, () => peerCertificate(stream.session?.socket));
+        assertAccess(path, method.access, role);
+        pinRole(headers, role);
+      } catch (thrown) {
+        refuse(DriverError.from(thrown));
+        return;
+      }
     }
-    try {
-      const role = authenticate(headers.authorization, listener, () => peerCertificate(stream.session?.socket));
-      assertAccess(path, access, role);
-      pinRole(headers, role);
-    } catch (thrown) {
-      refuse(DriverError.from(thrown));
-      return false;
+    this.#takeIn(stream, headers, method, serve, refuse);
+  }
+
+  #takeIn(
+    stream: ServerHttp2Stream,
+    headers: IncomingHttpHeaders,
+    { access, hasRequestStream }: GatedMethod,
+    serve: () => void,
+    answer: (error: DriverError) => void,
+  ): void {
+    const { arriving, maxRequestBytes } = this.#options;
+    // A stream that is served already has no place left for a status.
+    const refuse = hasRequestStream ? (error: DriverError) => stream.close(closeCodeOf(error)) : answer;
+    const hold = access === "anyone" ? boundStrangersRequest(refuse) : arriving.follow(refuse);
+    const encoding = encodingOf(headers);
+    if (encoding !== undefined) delete headers[ENCODING_HEADER];
+    if (encoding !== undefined || hasRequestStream) {
+      new RequestReader(stream, { encoding, maxMessageBytes: maxRequestBytes, hasRequestStream, hold, refuse }, serve);
+      return;
     }
-    // A stream that is served already has no place left for a status; clients take this code for RESOURCE_EXHAUSTED.
-    const isCompressed = (headers[ENCODING_HEADER] ?? IDENTITY) !== IDENTITY;
-    const end = hasRequestStream ? () => stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM) : refuse;
-    arriving.follow(stream, isCompressed, end);
-    return true;
+    count(stream, hold);
+    serve();
   }
 
   #refuse(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, error: DriverError): void {
@@ -115,18 +130,39 @@ function answer(stream: ServerHttp2Stream, error: DriverError): void {
   stream.close(constants.NGHTTP2_NO_ERROR);
 }
 
-function boundStrangersRequest(stream: ServerHttp2Stream, path: string, refuse: (error: DriverError) => void): void {
-  let bytes = 0;
-  const look = (chunk: Buffer): void => {
-    const isCompressed = bytes === 0 && chunk[0] === COMPRESSED;
-    bytes += chunk.length;
-    if (!isCompressed && bytes <= MAX_STRANGERS_BYTES) return;
-    stream.off("data", look);
+/** What the messages of a call may be packed with; another encoding grpc-js refuses, and unpacks nothing. */
+function encodingOf(headers: IncomingHttpHeaders): string | undefined {
+  const encoding = headers[ENCODING_HEADER];
+  return typeof encoding === "string" && isUnpacked(encoding) ? encoding : undefined;
+}
+
+/** Clients take these codes for RESOURCE_EXHAUSTED and INTERNAL. */
+function closeCodeOf({ reason }: DriverError): number {
+  return reason === "INVALID_REQUEST" ? constants.NGHTTP2_PROTOCOL_ERROR : constants.NGHTTP2_ENHANCE_YOUR_CALM;
+}
+
+function boundStrangersRequest(refuse: (error: DriverError) => void): Hold {
+  return (bytes) => {
+    if (bytes <= MAX_STRANGERS_BYTES) return;
     refuse(
-      isCompressed
-        ? new DriverError("NOT_IMPLEMENTED", `${path} takes no compressed request.`)
-        : new DriverError("LIMIT_EXCEEDED", `A request of ${path} has at most ${MAX_STRANGERS_BYTES} bytes.`),
+      new DriverError(
+        "LIMIT_EXCEEDED",
+        `A request for which no token is needed has at most ${MAX_STRANGERS_BYTES} bytes.`,
+      ),
     );
   };
-  stream.on("data", look);
+}
+
+/** Counts the bytes of a request that stays as it arrives, until it has ended. */
+function count(stream: ServerHttp2Stream, hold: Hold): void {
+  let bytes = 0;
+  const look = (chunk: Buffer): void => {
+    bytes += chunk.length;
+    hold(bytes);
+  };
+  const leave = (): void => {
+    stream.off("data", look);
+    hold(0);
+  };
+  stream.on("data", look).on("end", leave).on("close", leave);
 }

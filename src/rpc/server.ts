@@ -33,7 +33,7 @@ export interface RpcServerOptions {
   readonly maxRequestBytes: number;
   /** The most calls open at a time on one connection; clients let further ones wait. */
   readonly maxConcurrentStreams: number;
-  /** So many bytes of requests may be arriving at a time. Default: 256 MiB. */
+  /** So many bytes of requests may be arriving at a time. Default: 256 MiB, or twice `maxRequestBytes`. */
   readonly maxArrivingBytes?: number;
 }
 
@@ -141,7 +141,7 @@ export class RpcServer {
   }
 
   #createGate(listener: Listener): CallGate {
-    const { authenticate, onCallEnd } = this.#options;
+    const { authenticate, maxRequestBytes, onCallEnd } = this.#options;
     const methods = new Map<string, GatedMethod>();
     for (const { service, accessOf } of this.#services) {
       for (const method of service.methods) {
@@ -150,7 +150,7 @@ export class RpcServer {
         if (access !== undefined) methods.set(methodPath(method), { access, hasRequestStream });
       }
     }
-    return new CallGate({ listener, methods, authenticate, arriving: this.#arriving, onCallEnd });
+    return new CallGate({ listener, methods, authenticate, arriving: this.#arriving, maxRequestBytes, onCallEnd });
   }
 
   /** A server for each listener, so that a call's listener is known for certain and not guessed from its peer's address. */
@@ -237,8 +237,9 @@ function putInFront(gate: CallGate, http2Server: NetServer): void {
   if (listeners.length === 0) throw new DriverError("INTERNAL", "This version of grpc-js has no listener for streams.");
   http2Server.removeAllListeners("stream");
   http2Server.on("stream", (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, ...rest: unknown[]) => {
-    if (!gate.admit(stream, headers)) return;
-    for (const listener of listeners) Reflect.apply(listener, http2Server, [stream, headers, ...rest]);
+    gate.admit(stream, headers, () => {
+      for (const listener of listeners) Reflect.apply(listener, http2Server, [stream, headers, ...rest]);
+    });
   });
 }
 

@@ -1,23 +1,26 @@
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { type ClientHttp2Session, type ClientHttp2Stream, connect } from "node:http2";
 import { connect as connectSocket } from "node:net";
-import { gzipSync } from "node:zlib";
+import { deflateSync, gzipSync } from "node:zlib";
 import { Metadata, status } from "@grpc/grpc-js";
 import { DriverService } from "../../gen/code_analysis/driver/v1/driver_service_pb.js";
-import { Health } from "../../gen/grpc/health/v1/health_pb.js";
-import { ServerReflection } from "../../gen/grpc/reflection/v1/reflection_pb.js";
+import { Health, HealthCheckRequestSchema } from "../../gen/grpc/health/v1/health_pb.js";
+import { ServerReflection, ServerReflectionRequestSchema } from "../../gen/grpc/reflection/v1/reflection_pb.js";
 import { parseStatusDetails } from "../../src/client/errors.js";
 import type { Engine } from "../../src/engine/call.js";
 import { DriverError } from "../../src/errors.js";
 import { roleOf } from "../../src/rpc/access.js";
 import type { RpcServerOptions } from "../../src/rpc/server.js";
 import { methodPath } from "../../src/rpc/service-definition.js";
-import { engineOf, parseListener, TestBench, unaryEngine, until } from "./support.js";
+import { encode, engineOf, parseListener, TestBench, unaryEngine, until } from "./support.js";
 
 const KIB = 1024;
 const EXECUTE = methodPath(DriverService.method.execute);
 const CHECK = methodPath(Health.method.check);
+const REFLECT = methodPath(ServerReflection.method.serverReflectionInfo);
+const GZIP = { "grpc-encoding": "gzip" };
 
 /** What precedes a message: whether it is compressed, and its length. */
 function frameHeader(messageBytes: number, isCompressed = false): Buffer {
@@ -25,6 +28,12 @@ function frameHeader(messageBytes: number, isCompressed = false): Buffer {
   header.writeUInt8(isCompressed ? 1 : 0, 0);
   header.writeUInt32BE(messageBytes, 1);
   return header;
+}
+
+/** A message as a client with gzip sends it. */
+function gzipped(message: Uint8Array): Buffer {
+  const packed = gzipSync(message);
+  return Buffer.concat([frameHeader(packed.length, true), packed]);
 }
 
 interface Answer {
@@ -112,7 +121,7 @@ describe("a request that has not arrived", () => {
     assert.equal((await check()).code, status.OK);
   });
 
-  it("is refused when it is larger than what strangers may ask, or compressed", async () => {
+  it("is refused when it is larger than what strangers may ask, packed or unpacked", async () => {
     await serve(engineOf({}), {
       authenticate: () => {
         throw new DriverError("UNAUTHENTICATED", "The call has no token.");
@@ -122,11 +131,14 @@ describe("a request that has not arrived", () => {
     large.write(frameHeader(512 * KIB));
     large.write(Buffer.alloc(5 * KIB));
     assert.deepEqual((await answerOf(large)).reason, "LIMIT_EXCEEDED");
-    const zeros = gzipSync(Buffer.alloc(512 * KIB));
-    const bomb = begin(CHECK, { "grpc-encoding": "gzip" });
-    bomb.write(frameHeader(zeros.length, true));
-    assert.deepEqual((await answerOf(bomb)).reason, "NOT_IMPLEMENTED");
+    const bomb = begin(CHECK, GZIP);
+    // Not ended: the answer must not wait for that.
+    bomb.write(gzipped(Buffer.alloc(512 * KIB)));
+    assert.equal((await answerOf(bomb)).reason, "LIMIT_EXCEEDED");
     assert.equal((await check()).code, status.OK);
+    const packed = begin(CHECK, GZIP).end(gzipped(encode(HealthCheckRequestSchema, { service: "nobody" })));
+    assert.equal((await answerOf(packed)).code, status.NOT_FOUND);
+    assert.equal((await answerOf(begin(CHECK, GZIP).end(gzipped(Buffer.alloc(0))))).code, status.OK);
   });
 
   it("is refused when it is the largest of more than may be arriving, until there is room again", async () => {
@@ -197,32 +209,144 @@ describe("a request that has not arrived", () => {
     assert.equal((await check()).code, status.OK);
   });
 
-  it("counts as large as it may become when it is compressed", async () => {
+  it("counts as large as it becomes when it is unpacked", async () => {
     await serve(
-      unaryEngine(async (request) => Buffer.from(String(request.length))),
+      unaryEngine(async (request) => request),
       { maxArrivingBytes: 1_536 * KIB, maxRequestBytes: 1_024 * KIB },
     );
-    const packed = gzipSync(Buffer.alloc(1_024 * KIB));
-    const bombs = Array.from({ length: 3 }, () => begin(EXECUTE, { "grpc-encoding": "gzip" }));
-    const refused = Promise.all(bombs.slice(0, 2).map(answerOf));
+    const bomb = gzipped(Buffer.alloc(1_024 * KIB));
+    // Whole, but not ended.
+    const bombs = Array.from({ length: 12 }, () => begin(EXECUTE, GZIP));
+    const answers: (string | undefined)[] = [];
     for (const stream of bombs) {
-      stream.write(frameHeader(packed.length + 1, true));
-      stream.write(packed);
+      void answerOf(stream).then(({ reason }) => answers.push(reason));
+      stream.write(bomb);
     }
-    assert.deepEqual(
-      (await refused).map(({ reason }) => reason),
-      ["OVERLOADED", "OVERLOADED"],
+    await until(() => answers.length === bombs.length - 1);
+    assert.deepEqual(new Set(answers), new Set(["OVERLOADED"]));
+    // The one that is left holds its bytes until it has ended.
+    const other = begin(EXECUTE, GZIP).end(gzipped(Buffer.alloc(700 * KIB)));
+    await until(() => answers.length === bombs.length);
+    assert.equal((await answerOf(other)).code, status.OK);
+    assert.equal((await answerOf(begin(EXECUTE, GZIP).end(bomb))).code, status.OK);
+  });
+
+  it("counts no more when its client is gone, while it is unpacked or after", async () => {
+    await serve(
+      unaryEngine(async (request) => request),
+      { maxArrivingBytes: 1_536 * KIB, maxRequestBytes: 1_024 * KIB },
     );
-    bombs[2]?.destroy();
-    const good = begin(EXECUTE, { "grpc-encoding": "gzip" });
-    good.write(frameHeader(packed.length, true));
-    good.end(packed);
-    assert.equal((await answerOf(good)).code, status.OK);
+    for (let round = 0; round < 10; round++) {
+      const gone = begin(EXECUTE, GZIP);
+      await new Promise((resolve) => gone.write(gzipped(Buffer.alloc(600 * KIB)), resolve));
+      // While it is unpacked, and when it has been, as another that came later.
+      if (round % 2 === 0) await check();
+      else await answerOf(begin(EXECUTE, GZIP).end(gzipped(Buffer.alloc(600 * KIB))));
+      gone.destroy();
+      await check();
+      const other = begin(EXECUTE);
+      other.write(frameHeader(1_000 * KIB));
+      other.end(Buffer.alloc(1_000 * KIB));
+      assert.equal((await answerOf(other)).code, status.OK);
+    }
+  });
+
+  it("counts no more than that when it is compressed", async () => {
+    await serve(
+      unaryEngine(async (request) => request),
+      { maxArrivingBytes: 6 * 1_024 * KIB, maxRequestBytes: 1_024 * KIB },
+    );
+    const message = randomBytes(100 * KIB);
+    const streams = Array.from({ length: 25 }, () => begin(EXECUTE, GZIP));
+    const answers = Promise.all(streams.map(answerOf));
+    for (const stream of streams) stream.write(gzipped(message));
+    // Answered after all of them have arrived.
+    await check();
+    for (const stream of streams) stream.end();
+    assert.deepEqual(new Set((await answers).map(({ code }) => code)), new Set([status.OK]));
+  });
+
+  it("is handed over as it was before it was compressed", async () => {
+    const requests: Buffer[] = [];
+    await serve(
+      unaryEngine(async (request) => {
+        requests.push(request);
+        return request;
+      }),
+    );
+    const messages = [0, 1, 100, 900 * KIB].map((bytes) =>
+      Buffer.concat([Buffer.alloc(bytes / 2), randomBytes(bytes / 2)]),
+    );
+    for (const message of messages) {
+      const deflated = deflateSync(message);
+      const asItIs = [frameHeader(message.length), message];
+      for (const [encoding, frames] of [
+        ["gzip", [gzipped(message)]],
+        ["deflate", [frameHeader(deflated.length, true), deflated]],
+        // In pieces, the prefix too.
+        ["gzip", [...gzipped(message.subarray(0, 100))].map((byte) => Buffer.of(byte))],
+        ["gzip", asItIs],
+        ["identity", asItIs],
+      ] as const) {
+        const stream = begin(EXECUTE, { "grpc-encoding": encoding });
+        for (const frame of frames) stream.write(frame);
+        stream.end();
+        assert.equal((await answerOf(stream)).code, status.OK);
+        const isPart = frames.length > 2;
+        assert.ok(
+          requests.pop()?.equals(isPart ? message.subarray(0, 100) : message),
+          `${encoding}, ${message.length} bytes`,
+        );
+      }
+    }
+    assert.deepEqual(requests, []);
+  });
+
+  it("is refused when it cannot be unpacked, or is too large then", async () => {
+    await serve(
+      unaryEngine(async (request) => request),
+      { maxRequestBytes: 512 * KIB },
+    );
+    const ask = (encoding: string, ...frames: Buffer[]) =>
+      answerOf(begin(EXECUTE, { "grpc-encoding": encoding }).end(Buffer.concat(frames)));
+    assert.equal((await ask("gzip", frameHeader(100, true), Buffer.alloc(100))).reason, "INVALID_REQUEST");
+    assert.equal((await ask("gzip", gzipped(Buffer.alloc(512 * KIB + 1)))).reason, "LIMIT_EXCEEDED");
+    assert.equal((await ask("gzip", frameHeader(513 * KIB, true))).reason, "LIMIT_EXCEEDED");
+    assert.equal((await ask("br", frameHeader(100, true), Buffer.alloc(100))).code, status.UNIMPLEMENTED);
+    assert.equal((await ask("gzip", gzipped(Buffer.alloc(512 * KIB)))).code, status.OK);
+    // No call of gRPC: two messages of one.
+    assert.notEqual((await ask("gzip", gzipped(Buffer.alloc(1)), gzipped(Buffer.alloc(1)))).code, status.OK);
+    assert.equal((await check()).code, status.OK);
+  });
+
+  it("begins anew with each message of a stream of requests", async () => {
+    await serve(engineOf({}), { maxArrivingBytes: 256 * KIB, maxRequestBytes: 1_024 * KIB });
+    const messageRequest = { case: "fileByFilename", value: randomBytes(50 * KIB).toString("hex") } as const;
+    const message = Buffer.from(encode(ServerReflectionRequestSchema, { messageRequest }));
+    const framed = Buffer.concat([frameHeader(message.length), message]);
+    for (const [headers, frame] of [
+      [{}, framed],
+      [GZIP, gzipped(message)],
+    ] as const) {
+      const stream = begin(REFLECT, headers);
+      let answeredBytes = 0;
+      stream.on("data", (chunk: Buffer) => {
+        answeredBytes += chunk.length;
+      });
+      for (let count = 1; count <= 10; count++) {
+        stream.write(frame);
+        // The answer repeats the question.
+        await until(() => answeredBytes > count * message.length);
+      }
+      const trailers = once(stream, "trailers");
+      stream.end();
+      assert.equal(Number(((await trailers)[0] as Record<string, string>)["grpc-status"]), status.OK);
+    }
   });
 
   it("closes a stream of requests that holds the most, which is told once", async () => {
     await serve(engineOf({}), { maxArrivingBytes: 256 * KIB, maxRequestBytes: 1_024 * KIB });
-    const stream = begin(methodPath(ServerReflection.method.serverReflectionInfo));
+    const stream = begin(REFLECT);
     stream.write(frameHeader(1_000 * KIB));
     stream.write(Buffer.alloc(500 * KIB));
     await assert.rejects(answerOf(stream), /ENHANCE_YOUR_CALM/);

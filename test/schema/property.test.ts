@@ -9,7 +9,7 @@ import { inMain, quoteIdentifier } from "../../src/sqlite/identifiers.js";
 import { type RandomTable, randomSchema, randomValue, schemaSql } from "../support/random-schema.js";
 import { snapshot } from "../support/snapshot.js";
 
-const PAIRS = Number(process.env.PROPERTY_PAIRS ?? 1_000);
+const PAIRS = Number(process.env.PROPERTY_PAIRS ?? 400);
 const SEED = Number(process.env.PROPERTY_SEED ?? Date.now() % 2 ** 31);
 
 interface Case {

@@ -18,7 +18,7 @@ const CALLS = ["openat", "pwrite64", "write", "read", "fsync", "fdatasync", "ftr
 
 /** The long form kills at every system call; the short one draws a few calls of each kind. */
 const isFull = amount(false, true);
-const SAMPLES_PER_CALL = 2;
+const SAMPLES_PER_CALL = 1;
 
 const OLD = `CREATE TABLE files (id INTEGER PRIMARY KEY AUTOINCREMENT, path TEXT, lines TEXT);
   CREATE INDEX by_path ON files (path); CREATE TABLE kids (file INT REFERENCES files ON DELETE CASCADE);

@@ -109,7 +109,7 @@ describe("parseSource() on sources that toolchains bring, against universal-ctag
       this.timeout(600_000);
       const files = folders.filter(existsSync).flatMap((folder) => sourcesBelow(folder, extensions));
       if (files.length === 0) this.skip();
-      const chosen = sample(files, 200);
+      const chosen = sample(files, 80);
       const listed = new Set(Object.values(missing).flat());
       let tagCount = 0;
       const notFound: string[] = [];

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import type { SchemaModel } from "./model.js";
-import { readWantedObjects, readWantedSchema, type WantedObject } from "./wanted-schema.js";
+import { objectsOf, readTrustedObjects, readWantedSchema, type WantedObject } from "./wanted-schema.js";
 
 /** The CREATE statements of the schema that the driver and `config_cli` use when they are given none. */
 export const BUILT_IN_SCHEMA = readFileSync(new URL("./code-analysis.sql", import.meta.url), "utf8");
@@ -15,9 +15,14 @@ const MAX_REMEMBERED = 8;
  */
 export const wantedModel: (sql?: string) => SchemaModel = remembering(readWantedSchema);
 
-/** `readWantedObjects`, remembering likewise: all that a connect needs to know, in a fraction of the time. */
+/**
+ * What a wanted schema declares, which is all that a connect needs to know. The statements of a text that is not ours run once, for
+ * `wantedModel`.
+ *
+ * @throws DriverError `SQL_ERROR` when the schema is wrong.
+ */
 export const wantedObjects: (sql?: string) => readonly WantedObject[] = remembering((sql) =>
-  readWantedObjects(sql, { isTrusted: sql === BUILT_IN_SCHEMA }),
+  sql === BUILT_IN_SCHEMA ? readTrustedObjects(sql) : objectsOf(wantedModel(sql)),
 );
 
 /** The managed tables: every ordinary table that `wanted` declares. Recovery watches over these. */

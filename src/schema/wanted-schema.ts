@@ -12,7 +12,10 @@ import { isKeyword, isOperator, type Token, tokenize } from "./tokens.js";
  * @throws DriverError `SQL_ERROR` with line and column, both from 1, when a statement is wrong or is not a CREATE.
  */
 export function readWantedSchema(sql: string): SchemaModel {
-  return inScratch(sql, { isTrusted: false }, inspectSchema);
+  return inScratch((scratch) => {
+    for (const statement of splitStatements(sql)) execute(scratch, sql, statement);
+    return inspectSchema(scratch);
+  });
 }
 
 /** One thing that a wanted schema declares. */
@@ -25,38 +28,44 @@ export interface WantedObject {
   readonly sql: string;
 }
 
+/** What `model` declares. */
+export function objectsOf(model: SchemaModel): WantedObject[] {
+  const { tables, virtualTables, indexes, views, triggers } = model;
+  return [
+    ...[...tables.values()].map(({ name, sql }) => ({ type: "table", name, table: name, sql }) as const),
+    ...[...virtualTables.values()].map(({ name, sql }) => ({ type: "virtual", name, table: name, sql }) as const),
+    ...[...indexes.values()].map(({ name, table, sql }) => ({ type: "index", name, table, sql }) as const),
+    ...[...views.values()].map(({ name, sql }) => ({ type: "view", name, table: name, sql }) as const),
+    ...[...triggers.values()].map(({ name, table, sql }) => ({ type: "trigger", name, table, sql }) as const),
+  ];
+}
+
 /**
- * What a wanted schema declares, in its order, without a look at what the statements mean.
- *
- * @param isTrusted the text is known to have nothing but CREATE statements, and is executed as it is, which is faster
- * @throws as `readWantedSchema`
+ * `objectsOf` the schema that a text of ours declares, without a look at what its statements mean, in a fraction of the time. The
+ * text is executed as it is, so it must have nothing but CREATE statements.
  */
-export function readWantedObjects(sql: string, { isTrusted }: { readonly isTrusted: boolean }): WantedObject[] {
-  return inScratch(sql, { isTrusted }, (scratch) =>
-    scratch
+export function readTrustedObjects(sql: string): WantedObject[] {
+  return inScratch((scratch) => {
+    scratch.exec(sql);
+    return scratch
       .prepare<[], WantedObject>(
         `SELECT coalesce(l.type, s.type) AS type, s.name, s.tbl_name AS "table", s.sql
          FROM sqlite_schema s LEFT JOIN pragma_table_list l ON l.schema = 'main' AND l.name = s.name AND s.type IN ('table', 'view')
          WHERE s.sql IS NOT NULL AND s.name NOT LIKE 'sqlite~_%' ESCAPE '~' AND l.type IS NOT 'shadow' ORDER BY s.rowid`,
       )
-      .all(),
-  );
+      .all();
+  });
 }
 
-function inScratch<T>(
-  sql: string,
-  { isTrusted }: { readonly isTrusted: boolean },
-  read: (scratch: Connection) => T,
-): T {
+function inScratch<T>(run: (scratch: Connection) => T): T {
   const scratch = openConnection(":memory:", { role: "migration" });
   try {
-    if (isTrusted) scratch.exec(sql);
-    else for (const statement of splitStatements(sql)) execute(scratch, sql, statement);
-    return read(scratch);
+    return run(scratch);
   } finally {
     scratch.close();
   }
 }
+
 /** Cuts SQL into statements at the semicolons that end them, not at those inside a trigger's body; semicolons are dropped. */
 export function splitStatements(sql: string): Token[][] {
   const statements: Token[][] = [];

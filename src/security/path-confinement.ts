@@ -77,16 +77,17 @@ const MISSING_CODES: ReadonlySet<string> = new Set(["ENOENT", "ENOTDIR", "ELOOP"
 export function assertPath(path: string, field: string): void {
   if (path === "") throw new DriverError("INVALID_REQUEST", `The request has no ${field}.`, { field });
   const bytes = Buffer.byteLength(path);
-  const shown = JSON.stringify(path.slice(0, SHOWN_OF_LONG_PATH));
   if (bytes > MAX_PATH_BYTES) {
-    throw new DriverError("INVALID_REQUEST", `The path that begins with ${shown} has ${bytes} bytes.`, {
+    throw new DriverError("INVALID_REQUEST", `${beginningOf(path)} has ${bytes} bytes.`, {
       field,
       hint: `A path has ${MAX_PATH_BYTES} bytes at most.`,
     });
   }
-  if (path.includes("\0")) {
-    throw new DriverError("INVALID_REQUEST", `The path that begins with ${shown} has a NUL in it.`, { field });
-  }
+  if (path.includes("\0")) throw new DriverError("INVALID_REQUEST", `${beginningOf(path)} has a NUL in it.`, { field });
+}
+
+function beginningOf(path: string): string {
+  return `The path that begins with ${JSON.stringify(path.slice(0, SHOWN_OF_LONG_PATH))}`;
 }
 
 /**

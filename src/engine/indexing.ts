@@ -14,6 +14,7 @@ import {
   type FinishedProject,
   type FinishProjectRequest,
   type IndexFilesRequest,
+  NO_ROWS,
   type ProjectScan,
   type RemovableFiles,
   type ScanProjectRequest,
@@ -332,8 +333,7 @@ export class Indexing {
 
 /** The outcome for a file of a project of which there is nothing else to say. */
 function unchanged(relativePath: string): FileOutcome {
-  const unknown = { fileId: 0, language: null, lines: 0, counts: null, problems: [] };
-  return { kind: "unchanged", relativePath, ...unknown, commitSeq: 0n };
+  return { ...NO_ROWS, kind: "unchanged", relativePath, commitSeq: 0n };
 }
 
 /** A file of one project: projects may overlap. */

@@ -77,9 +77,10 @@ export interface FileStore {
    * stay as they are.
    */
   storeFailure(projectId: string, path: string, type: IndexingErrorType, message: string): void;
-  /** Forgets the error of a file that is gone without ever having been indexed. */
-  clearFailure(projectId: string, path: string): void;
-  /** Deletes the file, all its rows, those of other services too, and its indexing error; null when it is not there. */
+  /**
+   * Deletes the file, all its rows, those of other services too, and its indexing error; null when there is nothing but that error, or
+   * nothing at all.
+   */
   removeFile(projectId: string, path: string): FileChange | null;
   /** The file, or null; a file that another service has marked as deleted counts as absent. */
   findFile(projectId: string, path: string): IndexedFile | null;
@@ -281,16 +282,14 @@ export function createFileStore(connection: Connection): FileStore {
 
     storeFailure: failures.store,
 
-    clearFailure: failures.clear,
-
     removeFile(projectId, path) {
+      failures.clear(projectId, path);
       const file = findAnyFile.get(projectId, path);
       if (file === undefined) return null;
       const changed = content.remove(file.id, file.language);
       // Its rows here go before it: entity_cross_ref would only lose the file_id, and cascades need not look for the others.
       for (const statement of deleteRows) statement.run(file.id);
       deleteFile.run(file.id);
-      failures.clear(projectId, path);
       return { fileId: file.id, relativePath: file.relativePath ?? path, changed };
     },
 

@@ -99,6 +99,9 @@ export interface FileOutcome {
   readonly commitSeq: bigint;
 }
 
+/** The outcome for a file of which there is nothing to say. */
+export const NO_ROWS = { fileId: 0, language: null, lines: 0, counts: null, problems: [] } as const;
+
 /** What a parser answers for one file: what its `payload` is. */
 export const FileResultKind = {
   /** The stored rows are up to date: a `FileOutcome`; nothing for one of a whole project's files without a problem. */

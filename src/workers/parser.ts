@@ -179,6 +179,10 @@ async function indexFile(request: IndexFilesRequest, path: string, rootOfCall: (
     file: absolute,
     payload,
   });
+  const gone = ({ path: absolute, relativePath }: ProjectPath): FileResult => {
+    const request: RemoveFileRequest = { projectId, path: absolute, relativePath };
+    return result(FileResultKind.GONE, encodeMessage(request), absolute);
+  };
   try {
     // First of all: a later failure is stored with the path.
     assertPath(path, "file_path");
@@ -186,17 +190,12 @@ async function indexFile(request: IndexFilesRequest, path: string, rootOfCall: (
     if (isReconciling) {
       const relativePath = pathInProject(root.path, path, "file_path");
       if (!isOfProject(root.path, relativePath)) {
-        const gone: RemoveFileRequest = { projectId, path: resolve(root.path, relativePath), relativePath };
-        return result(FileResultKind.GONE, encodeMessage(gone), gone.path);
+        return gone({ path: resolve(root.path, relativePath), relativePath });
       }
     }
     const isOfNoLanguage = (isPartOfProject || isReconciling) && languageOf(path, () => "") === null;
-    const skip = (place: ProjectPath): FileResult => {
-      if (!index().store.hasPath(projectId, place.path)) return result(FileResultKind.SKIPPED, EMPTY);
-      const { path: absolute, relativePath } = place;
-      const gone: RemoveFileRequest = { projectId, path: absolute, relativePath };
-      return result(FileResultKind.GONE, encodeMessage(gone), absolute);
-    };
+    const skip = (place: ProjectPath): FileResult =>
+      index().store.hasPath(projectId, place.path) ? gone(place) : result(FileResultKind.SKIPPED, EMPTY);
     if (isOfNoLanguage) {
       // Its first bytes only, so that a large binary file is not read for nothing.
       const head = readInProject(root, path, SNIFFED_BYTES);

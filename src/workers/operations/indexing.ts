@@ -12,6 +12,7 @@ import {
   type FileOutcome,
   type FinishedProject,
   type FinishProjectRequest,
+  NO_ROWS,
   type RemoveFileRequest,
   type StoreFileRequest,
 } from "../index-messages.js";
@@ -88,12 +89,13 @@ export const removeFile: WriteOperation = (session, bytes) => {
   const { projectId, path, relativePath } = decodeMessage<RemoveFileRequest>(bytes);
   const { store, edges } = indexWriterOf(session);
   const change = store.removeFile(projectId, path);
-  if (change === null) store.clearFailure(projectId, path);
-  else edges.resolve(projectId, [change]);
-  const { commitSeq } = session;
-  const nothing = { fileId: 0, language: null, lines: 0, counts: null, problems: [] };
-  const removed: FileOutcome = { kind: "removed", relativePath, ...nothing, commitSeq };
-  return encodeMessage(removed);
+  if (change !== null) edges.resolve(projectId, [change]);
+  return encodeMessage({
+    ...NO_ROWS,
+    kind: "removed",
+    relativePath,
+    commitSeq: session.commitSeq,
+  } satisfies FileOutcome);
 };
 
 /** Stores why a file could not be indexed (`FileFailure`), under its absolute path. */
@@ -124,9 +126,7 @@ export const finishProject: ExclusiveOperation = (session, bytes) => {
     const removed = [...gonePaths.filter((path) => !isBack.has(path)), ...excludedPaths]
       .map((path) => {
         session.bound.renew();
-        const change = store.removeFile(projectId, path);
-        if (change === null) store.clearFailure(projectId, path);
-        return change;
+        return store.removeFile(projectId, path);
       })
       .filter((change) => change !== null);
     const crossReferences = leftovers.has(projectId)
